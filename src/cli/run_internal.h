@@ -1,0 +1,49 @@
+/*
+ * The parts of a running daemon; for run.c and report.c alone.
+ */
+#ifndef GIT_FS_CLI_RUN_INTERNAL_H
+#define GIT_FS_CLI_RUN_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/run.h"
+#include "cli/signals.h"
+#include "cli/tip.h"
+#include "control/control.h"
+#include "fuse/session.h"
+#include "remote/remote.h"
+#include "store/store.h"
+#include "sync/fetcher.h"
+#include "worktree/worktree.h"
+
+/* Set once, in this order, by the main thread, before the control socket is
+ * there; only the atomics change afterwards. */
+struct run {
+	struct mount_spec *spec;
+	struct signals signals;
+	int channel;
+	int lock_fd;
+	int log_fd;
+	struct remote *remote;
+	struct tip tip;                 /* what is shown */
+	bool offline;                   /* the remote was not to be had: the tip is an old one */
+	char offline_why[256];
+	char state_dir[PATH_MAX];
+	char store_dir[PATH_MAX];
+	struct store *store;
+	struct fetcher *fetcher;
+	struct worktree *worktree;
+	struct session *session;
+	bool session_started;
+	struct control_server *control;
+	uint64_t since;                 /* wall_ns() */
+	atomic_uint_least64_t dev;      /* st_dev of the mount; 0 until it is known */
+	atomic_bool ready;
+};
+
+/* The handler of the control socket; `arg` is the struct run. */
+int report_handle(void *arg, const char *const *words, size_t count, struct control_reply *reply);
+
+#endif
