@@ -24,8 +24,8 @@ struct fetcher;
 /* Embedded by whoever waits; lives until fetcher_want has returned, and `done` was
  * called or fetcher_cancel returned true. `done` is called once, from any thread,
  * holding no lock of the fetcher: result 0: ask again, it is here; else why it
- * cannot be had. It must not block. Zeroed but for `done` before its first use; `done` may register it
- * once more. */
+ * cannot be had. It must not block. Zeroed but for `done` before its first use;
+ * `done` may register it once more. */
 struct fetch_wait {
 	void (*done)(struct fetch_wait *wait, int result);
 	/* The fetcher's own; guarded by its lock. */

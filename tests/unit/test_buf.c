@@ -283,7 +283,8 @@ static void stores_are_little_endian(void **state)
 	put_le16(bytes, 0x0102);
 	put_le32(bytes + 2, 0x03040506);
 	put_le64(bytes + 6, 0x0708090a0b0c0d0e);
-	assert_memory_equal(bytes, "\x02\x01\x06\x05\x04\x03\x0e\x0d\x0c\x0b\x0a\x09\x08\x07\0", 15);
+	assert_memory_equal(bytes, "\x02\x01\x06\x05\x04\x03\x0e\x0d\x0c\x0b\x0a\x09\x08\x07\0",
+			    15);
 }
 
 int main(void)
