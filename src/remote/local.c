@@ -4,10 +4,11 @@
  * refusal, or an answer that was not read to its end, it is of no use any more:
  * `broken`.
  *
- * The child runs with the user's own rights, so it is also told what to allow
- * (filters, any object, sizes), whatever the repository's configuration says of
- * strangers. One loop drives all three pipes, so that neither side can block
- * the other, and a `cancel` is seen at once.
+ * The child runs with the user's own rights, so it is also told to allow filters,
+ * any object and sizes, which a repository allows to nobody by default. (Filters
+ * that its configuration forbids one by one stay forbidden.) One loop drives all
+ * three pipes, so that neither side can block the other, and a `cancel` is seen at
+ * once.
  *
  * What git complains of stands on its stderr. Two complaints have codes of
  * their own: that there is no repository, and that the folder belongs to

@@ -220,7 +220,7 @@ static int run_spread(struct probe *probe, int argc, char **argv)
 {
 	struct share shares[THREADS_MAX];
 	pthread_t threads[THREADS_MAX];
-	unsigned count, started;
+	unsigned count = 0, started;
 	AUTO_OIDS struct oids oids = { NULL, 0 };
 	int rc = parse_number(argv[0], THREADS_MAX, &count);
 
