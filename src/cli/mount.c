@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,6 +125,7 @@ static void raise_descriptor_limit(void)
  * other way round. */
 static int launch(struct mount_spec *spec, struct err *err)
 {
+	struct stat before;
 	sigset_t set;
 	int fds[2];
 	pid_t pid;
@@ -132,6 +134,9 @@ static int launch(struct mount_spec *spec, struct err *err)
 
 	signals_fill(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* Now, as the daemon may be quicker than its watcher. */
+	if (stat(spec->dir, &before) < 0)
+		return err_sys(err, errno, "cannot look at %s", spec->dir);
 	ret = channel_open(fds);
 	if (ret < 0)
 		return err_sys(err, -ret, "cannot make a pair of sockets");
@@ -151,7 +156,7 @@ static int launch(struct mount_spec *spec, struct err *err)
 		return code;
 	}
 	io_close(&fds[0]);
-	code = watch_daemon(fds[1], spec->dir, pid > 0 ? pid : -1);
+	code = watch_daemon(fds[1], spec->dir, before.st_dev, pid > 0 ? pid : -1);
 	io_close(&fds[1]);
 	if (pid == 0)
 		_exit(code);

@@ -10,7 +10,8 @@
 
 #include "cli/run_internal.h"
 
-#define RECENT_S 300 /* a failure is told as a problem for so long */
+/* A failure is told as a problem for so long, or until something is received. */
+#define RECENT_S 300
 
 /* The first failure stays; what comes after it does nothing. */
 struct report {
@@ -68,7 +69,7 @@ static void add_mount(struct report *report, struct run *run)
 static void add_problem(struct report *report, struct run *run, const struct fetcher_stats *stats)
 {
 	uint64_t now = wall_ns();
-	bool recent = stats->last_error[0] != '\0' &&
+	bool recent = stats->last_error_at > stats->last_good_at &&
 		      now - stats->last_error_at < RECENT_S * NS_PER_S;
 
 	if (!atomic_load(&run->ready))

@@ -40,8 +40,9 @@ static int take_message(int channel, const char *mount_point, dev_t before,
 {
 	switch (message->kind) {
 	case CHANNEL_STARTED:
-		/* A daemon that is gone by now shows at the next message. */
-		return check_mount(channel, mount_point, before) == -EPIPE ? -EPIPE : 1;
+		/* A daemon that is gone by now shows at the next message, or has left its last. */
+		(void)!check_mount(channel, mount_point, before);
+		return 1;
 	case CHANNEL_READY:
 		printf("%s\n", message->words);
 		fflush(stdout);
@@ -72,18 +73,17 @@ static void bury(pid_t daemon, bool told)
 		say("the daemon ended before the mount was ready");
 }
 
-int watch_daemon(int channel, const char *mount_point, pid_t daemon)
+int watch_daemon(int channel, const char *mount_point, dev_t before, pid_t daemon)
 {
 	AUTO_CLOSE int signal_fd = -1;
 	struct channel_message message;
-	struct stat st;
 	sigset_t set;
 	int code = 1;
 	int ret;
 
 	signals_fill(&set);
 	signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
-	if (signal_fd < 0 || stat(mount_point, &st) < 0) {
+	if (signal_fd < 0) {
 		say("cannot watch the daemon: %s", strerror(errno));
 		shutdown(channel, SHUT_RDWR);
 		bury(daemon, true);
@@ -92,7 +92,7 @@ int watch_daemon(int channel, const char *mount_point, pid_t daemon)
 	do {
 		ret = channel_recv(channel, &message, NULL, signal_fd);
 		if (ret == 0)
-			ret = take_message(channel, mount_point, st.st_dev, &message, &code);
+			ret = take_message(channel, mount_point, before, &message, &code);
 	} while (ret > 0);
 	if (ret == ERR_CANCELLED) {
 		shutdown(channel, SHUT_RDWR);

@@ -9,8 +9,9 @@
 #include <sys/types.h>
 
 /* Watches until the daemon is ready or gone; says the outcome; the exit code.
- * `daemon` is the child to wait for where it fails, or -1. The signals that end
+ * `before` is st_dev of the folder, taken before the daemon could mount on it; `daemon`
+ * is the child to wait for where it fails, or -1. The signals that end
  * a program are blocked by the caller; they call the daemon off. */
-int watch_daemon(int channel, const char *mount_point, pid_t daemon);
+int watch_daemon(int channel, const char *mount_point, dev_t before, pid_t daemon);
 
 #endif

@@ -31,6 +31,7 @@ static void on_visible(void *arg, const struct oid *oids, size_t count)
 
 	pthread_mutex_lock(&fetcher->lock);
 	fetcher->stats.objects += count;
+	fetcher->stats.last_good_at = wall_ns();
 	for (size_t i = 0; i < count; i++) {
 		for (int kind = 0; kind < ITEM_KINDS; kind++) {
 			struct fetch_item *item =
@@ -77,7 +78,9 @@ static void batch_done(struct fetcher *fetcher, const struct batch *batch, int r
 		item_done_locked(fetcher, item, result, &chain);
 		any = true;
 	}
-	if (any && result < 0 && result != ERR_CANCELLED)
+	if (result == 0 && batch->count > 0)
+		fetcher->stats.last_good_at = wall_ns();
+	else if (any && result < 0 && result != ERR_CANCELLED)
 		note_error_locked(fetcher, err);
 	pthread_mutex_unlock(&fetcher->lock);
 	done_chain_run(&chain);

@@ -76,6 +76,7 @@ struct fetcher_stats {
 	bool trees_complete;    /* the background list has ended well */
 	char last_error[256];   /* words of the last failure; "" if none */
 	uint64_t last_error_at; /* wall_ns() */
+	uint64_t last_good_at;  /* the same, when something was received */
 };
 void fetcher_stats(struct fetcher *fetcher, struct fetcher_stats *out);
 

@@ -246,8 +246,11 @@ static void test_failures(void **state)
 	fetcher_stats(bench.fetcher, &stats);
 	assert_int_equal(stats.failed, 2);
 	assert_true(stats.last_error[0] != '\0' && stats.last_error_at != 0);
+	assert_true(stats.last_error_at > stats.last_good_at);
 	assert_int_equal(want_oids(&bench, WANT_BLOB, &oid, 1, &waiter), 0); /* and it goes on */
 	assert_int_equal(waiter_result(&waiter), 0);
+	fetcher_stats(bench.fetcher, &stats);
+	assert_true(stats.last_good_at > stats.last_error_at);
 	bench_release(&bench);
 }
 
