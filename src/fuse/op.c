@@ -21,6 +21,24 @@
 
 /* --- replying --- */
 
+/* What an application sees for a negative errno of a lower layer. Positive. */
+static int errno_for_application(int rc)
+{
+	switch (rc) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EISDIR:
+	case -EINVAL:
+	case -ENAMETOOLONG:
+	case -ESTALE:
+	case -ENOMEM:
+	case -EINTR:
+		return -rc;
+	default: /* damage, protocol, network, time-out, credentials, limits */
+		return EIO;
+	}
+}
+
 static void log_failure(struct op *op, int rc)
 {
 	struct session *session = op->session;
@@ -40,9 +58,9 @@ static void log_failure(struct op *op, int rc)
 
 static void op_fail(struct op *op, int rc)
 {
-	int errnum = session_errno(rc);
+	int errnum = errno_for_application(rc);
 
-	if (errnum == EIO)
+	if (errnum == EIO && rc != ERR_CANCELLED) /* a mount that ends fails nobody */
 		log_failure(op, rc);
 	fuse_reply_err(op->req, errnum);
 }

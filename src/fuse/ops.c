@@ -21,23 +21,6 @@
 #define READ_MAX ((size_t)1 << 20)
 #define BLOCK_SIZE 4096
 
-int session_errno(int rc)
-{
-	switch (rc) {
-	case -ENOENT:
-	case -ENOTDIR:
-	case -EISDIR:
-	case -EINVAL:
-	case -ENAMETOOLONG:
-	case -ESTALE:
-	case -ENOMEM:
-	case -EINTR:
-		return -rc;
-	default: /* damage, protocol, network, time-out, credentials, limits */
-		return EIO;
-	}
-}
-
 static void stat_fill(const struct session *session, const struct worktree_attr *attr,
 		      struct stat *out)
 {

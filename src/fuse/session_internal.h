@@ -57,7 +57,4 @@ void session_run(struct op *op);
 /* ops.c: the table that libfuse calls. */
 extern const struct fuse_lowlevel_ops session_ops;
 
-/* What an application sees for a negative errno of a lower layer. Positive. */
-int session_errno(int rc);
-
 #endif

@@ -126,5 +126,4 @@ for signal in INT TERM; do
 done
 server_go_on sizeless
 
-# The reader of the mount that was taken away was told so in the log.
-mount_end 'reason="cancelled"'
+mount_end
