@@ -271,28 +271,6 @@ static void attr_fill(struct worktree *tree, struct node *node, struct worktree_
 	};
 }
 
-int worktree_lookup(struct worktree *tree, uint64_t parent, const char *name,
-		    struct worktree_attr *out, struct want *want)
-{
-	struct node *folder = NULL;
-	size_t name_len = strlen(name);
-	int rc = folder_get(tree, parent, &folder, want);
-
-	if (rc < 0)
-		return rc;
-	if (name_len > NAME_MAX)
-		return -ENAMETOOLONG;
-	pthread_rwlock_rdlock(&tree->lock);
-	struct node *node = node_by_name(&tree->index, folder, name, name_len);
-	bool live = node != NULL && node->live;
-
-	pthread_rwlock_unlock(&tree->lock);
-	if (!live)
-		return -ENOENT;
-	attr_fill(tree, node, out);
-	return 0;
-}
-
 /* --- wants --- */
 
 /* Whether a sibling should be brought along with what is wanted. */
@@ -350,6 +328,32 @@ static int want_with_siblings(struct worktree *tree, struct node *node, struct w
 	want_release(want);
 	*want = (struct want){ .kind = kind, .oids = oids, .count = count };
 	return ERR_AGAIN;
+}
+
+/* --- answers --- */
+
+int worktree_lookup(struct worktree *tree, uint64_t parent, const char *name,
+		    struct worktree_attr *out, struct want *want)
+{
+	struct node *folder = NULL;
+	size_t name_len = strlen(name);
+	int rc = folder_get(tree, parent, &folder, want);
+
+	if (rc < 0)
+		return rc;
+	if (name_len > NAME_MAX)
+		return -ENAMETOOLONG;
+	pthread_rwlock_rdlock(&tree->lock);
+	struct node *node = node_by_name(&tree->index, folder, name, name_len);
+	bool live = node != NULL && node->live;
+
+	pthread_rwlock_unlock(&tree->lock);
+	if (!live)
+		return -ENOENT;
+	if (node->kind == TREE_MODE_LINK && node_size(tree, node) == NODE_SIZE_UNKNOWN)
+		return want_with_siblings(tree, node, want, WANT_BLOB, along_link, ALONG_MAX);
+	attr_fill(tree, node, out);
+	return 0;
 }
 
 int worktree_getattr(struct worktree *tree, uint64_t id, pid_t pid, struct worktree_attr *out,

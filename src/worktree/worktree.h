@@ -47,7 +47,9 @@ void worktree_close(struct worktree *tree);
  * something has to be fetched first; -ENOENT, -ENOTDIR, -ENAMETOOLONG as in
  * path_resolution(7); ERR_CORRUPT where an object is damaged. */
 
-/* `name` in `parent`. Does not ask for a size: size_known may be false. */
+/* `name` in `parent`. Does not ask for the size of a file: size_known may be
+ * false. That of a symlink is known (its target is wanted): kernels before 6.14
+ * cut a target that they keep at the size that they were told. */
 int worktree_lookup(struct worktree *tree, uint64_t parent, const char *name,
 		    struct worktree_attr *out, struct want *want)
 	__attribute__((warn_unused_result));

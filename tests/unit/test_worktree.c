@@ -255,6 +255,38 @@ static void test_names_what_is_missing(void **state)
 	fixture_release(&fix);
 }
 
+/* A symlink is looked up with its target, and brings those beside it along. */
+static void test_links_have_sizes(void **state)
+{
+	struct repo_fixture fix;
+	AUTO_BUF struct buf root = BUF_INIT;
+	AUTO_BUF struct buf target = BUF_INIT;
+	struct want want = WANT_INIT;
+	struct worktree_attr attr;
+
+	(void)state;
+	fixture_init(&fix);
+	struct oid one = fixture_blob_oid(&fix, "target/one");
+
+	fixture_entry(&root, TREE_MODE_FILE, "file", fixture_blob_oid(&fix, "contents"));
+	fixture_entry(&root, TREE_MODE_LINK, "one", one);
+	fixture_entry(&root, TREE_MODE_LINK, "two", fixture_blob_oid(&fix, "two"));
+
+	struct worktree *tree =
+		open_tree(&fix, fixture_put_commit(&fix, fixture_put_tree(&fix, &root)));
+
+	assert_int_equal(worktree_lookup(tree, WORKTREE_ROOT, "one", &attr, &want), ERR_AGAIN);
+	assert_true(want.kind == WANT_BLOB && want.count == 2 && oid_equal(&want.oids[0], &one));
+	want_release(&want);
+	fixture_put_blob(&fix, "target/one");
+	attr = look(tree, WORKTREE_ROOT, "one");
+	assert_true(attr.size_known && attr.size == strlen("target/one"));
+	assert_int_equal(worktree_readlink(tree, attr.id, &target, &want), 0);
+	assert_string_equal(buf_str(&target), "target/one");
+	worktree_close(tree);
+	fixture_release(&fix);
+}
+
 static struct oid two_level_commit(struct repo_fixture *fix, const char *changing)
 {
 	AUTO_BUF struct buf root = BUF_INIT;
@@ -520,6 +552,7 @@ int main(void)
 		cmocka_unit_test(test_shows_a_commit),
 		cmocka_unit_test(test_hides_what_cannot_be_shown),
 		cmocka_unit_test(test_names_what_is_missing),
+		cmocka_unit_test(test_links_have_sizes),
 		cmocka_unit_test(test_ids_outlive_it),
 		cmocka_unit_test(test_torn_table),
 		cmocka_unit_test(test_bad_objects),
