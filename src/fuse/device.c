@@ -9,6 +9,7 @@
 
 #include "fuse/device.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
@@ -59,14 +60,17 @@ static int device_clone(const struct device *device, int flags)
 	return fd;
 }
 
-int device_init(struct device *device, struct fuse_session *se, int main_fd, bool clone,
+int device_init(struct device *device, struct fuse_session *se, int session_fd, bool clone,
 		unsigned poll_us)
 {
 	static const struct fuse_custom_io io = { .writev = reply_writev, .read = request_read };
 
-	*device = (struct device){ .main_fd = main_fd, .poll_fd = -1, .clone = clone };
+	*device = (struct device){ .poll_fd = -1, .clone = clone };
 	atomic_flag_clear(&device->polled);
-	int rc = fuse_session_custom_io(se, &io, main_fd);
+	device->main_fd = fcntl(session_fd, F_DUPFD_CLOEXEC, 0);
+	if (device->main_fd < 0)
+		return -errno;
+	int rc = fuse_session_custom_io(se, &io, session_fd);
 
 	if (rc < 0)
 		return rc;
@@ -78,23 +82,23 @@ int device_init(struct device *device, struct fuse_session *se, int main_fd, boo
 
 void device_release(struct device *device)
 {
+	while (device->worker_count > 0)
+		io_close(&device->worker_fds[--device->worker_count]);
 	io_close(&device->poll_fd);
+	io_close(&device->main_fd);
 }
 
 int device_open_worker(struct device *device)
 {
 	int fd = device->clone ? device_clone(device, 0) : -ENOTTY;
 
-	if (fd >= 0)
-		return fd;
-	device->clone = false;
-	return device->main_fd;
-}
-
-void device_close_worker(struct device *device, int fd)
-{
-	if (fd != device->main_fd)
-		io_close(&fd);
+	assert(device->worker_count < DEVICE_WORKERS_MAX);
+	if (fd < 0) {
+		device->clone = false;
+		return device->main_fd;
+	}
+	device->worker_fds[device->worker_count++] = fd;
+	return fd;
 }
 
 /* 0: nothing came while polling. */

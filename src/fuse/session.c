@@ -132,7 +132,7 @@ int session_mount(struct session **out, const struct session_config *config, str
 	session->gid = config->gid;
 	session->off = config->mechanisms_off;
 	session->workers_wanted = workers_choose(config->workers);
-	session->device.poll_fd = -1;
+	session->device = (struct device){ .main_fd = -1, .poll_fd = -1 };
 
 	pthread_mutex_init(&session->workers_lock, NULL);
 	rc = op_queue_init(&session->resume);
@@ -206,14 +206,12 @@ static void *worker_thread(void *arg)
 	struct session *session = worker->session;
 	sigset_t signals;
 	void *request = malloc(REQUEST_MAX);
-	int fd = device_open_worker(&session->device);
 
 	sigemptyset(&signals);
 	sigaddset(&signals, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 	if (request != NULL)
-		worker_loop(session, fd, request);
-	device_close_worker(&session->device, fd);
+		worker_loop(session, worker->fd, request);
 	buf_release(&worker_self.scratch);
 	free(request);
 	WITH_LOCK(&session->workers_lock);
@@ -245,6 +243,9 @@ int session_start(struct session *session, struct err *err)
 		rc = op_queue_start(&session->resume, session);
 	if (rc == 0)
 		rc = notifier_start(&session->notifier);
+	/* All before the first worker answers INIT, which says whether clones are in use. */
+	for (unsigned i = 0; i < session->workers_wanted; i++)
+		session->workers[i].fd = device_open_worker(&session->device);
 	while (rc == 0 && session->workers_count < session->workers_wanted)
 		rc = worker_start(session);
 	if (rc < 0)

@@ -9,7 +9,7 @@
 #include "fuse/op.h"
 #include "fuse/session.h"
 
-#define SESSION_WORKERS_MAX 16
+#define SESSION_WORKERS_MAX DEVICE_WORKERS_MAX
 
 struct session {
 	struct worktree *worktree;
@@ -28,6 +28,7 @@ struct session {
 	struct worker {
 		struct session *session;
 		pthread_t thread;
+		int fd;       /* the device's */
 		bool running; /* guarded by workers_lock; while set, the thread lives */
 	} workers[SESSION_WORKERS_MAX];
 	pthread_mutex_t workers_lock; /* innermost */
