@@ -2,13 +2,14 @@
 # make mount and make unmount: mount.sh mount|unmount
 #
 # From the environment, each with a default: REPO what to mount (this source tree),
-# DIR where (build/mnt, made where missing), REF which branch, tag or commit.
+# DIR where (build/mnt, made where missing), REF which branch, tag or commit,
+# GIT_FS_BUILD the program's build (build/release).
 # Whatever touches the mount runs under timeout: a daemon that hangs must not take
 # the terminal with it.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd -P)
-git_fs=$top/build/release/src/cli/git-fs
+git_fs=${GIT_FS_BUILD:-$top/build/release}/src/cli/git-fs
 
 fail() {
 	echo "$*" >&2
@@ -84,15 +85,29 @@ show() {
 	echo "    $program unmount $quoted      (or: make unmount${DIR:+ DIR=$quoted})"
 }
 
+# Whether the git-fs mount at $1 lost its daemon. What the kernel remembers of it can
+# still be listed, so that is no sign of life.
+is_dead() {
+	local words
+	words=$(timeout 60 "$git_fs" status "$1" 2>/dev/null) || true
+	[[ $words =~ (^|$'\n')state\ +dead ]]
+}
+
 do_mount() {
 	local dir=$1 types repo
 	types=$(types_at "$dir")
 	case $types in
-	*fuse*git-fs*) echo "There is a mount at $dir already:" && show "$dir" && return ;;
+	*fuse*git-fs*)
+		if ! is_dead "$dir"; then
+			echo "There is a mount at $dir already:"
+			show "$dir"
+			return
+		fi
+		;; # git-fs mount takes it away
 	?*) fail "$dir is a mount of another kind ($types)" ;;
+	*) mkdir -p "$dir" ;;
 	esac
 	repo=${REPO:-$(default_repository)}
-	mkdir -p "$dir"
 	timeout 300 "$git_fs" mount ${REF:+--ref "$REF"} "$repo" "$dir"
 	echo "There is:"
 	show "$dir"

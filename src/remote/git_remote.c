@@ -248,7 +248,8 @@ static int open_endpoint(struct git_remote *git, const struct url *url,
 	case URL_GIT:
 		break;
 	}
-	return err_set(err, ERR_UNSUPPORTED, "%s: addresses of this kind are not supported",
+	return err_set(err, ERR_UNSUPPORTED,
+		       "%s: this version speaks http and https and reads paths; no ssh, no git://",
 		       url->canonical);
 }
 
