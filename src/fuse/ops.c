@@ -20,6 +20,10 @@
 #define FOR_EVER 1e15 /* seconds; libfuse and the kernel cut it to their maxima */
 #define READ_MAX ((size_t)1 << 20)
 #define BLOCK_SIZE 4096
+/* Reads ahead that the kernel sends at once; its own 12 would all be waiting for the
+ * remote while others could be answered. Above the second it holds back. */
+#define BACKGROUND_MAX 256
+#define BACKGROUND_MANY 192
 
 static void stat_fill(const struct session *session, const struct worktree_attr *attr,
 		      struct stat *out)
@@ -331,6 +335,8 @@ static void do_init(void *userdata, struct fuse_conn_info *conn)
 		mechanism_set(session, conn, MECH_CLONE_FD, 0);
 	if (!mechanism_set(session, conn, MECH_BIG_REQUESTS, 0))
 		conn->max_write = 128 << 10; /* libfuse makes of it how much one request carries */
+	conn->max_background = BACKGROUND_MAX;
+	conn->congestion_threshold = BACKGROUND_MANY;
 	state->proto_major = conn->proto_major;
 	state->proto_minor = conn->proto_minor;
 	state->max_read_bytes = conn->max_write;

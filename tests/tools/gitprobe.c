@@ -291,7 +291,7 @@ static int run_watch(struct probe *probe, int argc, char **argv)
 	struct remote_ref ref;
 	struct err err = ERR_INIT;
 	struct oid known;
-	unsigned seconds;
+	unsigned seconds = 0;
 	int rc = parse_oid(probe, argv[1], &known);
 
 	(void)argc;
