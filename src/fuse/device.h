@@ -19,7 +19,7 @@ struct fuse_session;
 #define DEVICE_WORKERS_MAX 16
 
 struct device {
-	int main_fd;        /* the mount's: a duplicate of libfuse's, which goes before the last reply */
+	int main_fd;        /* a duplicate of libfuse's, which goes before the last reply */
 	int poll_fd;        /* a non-blocking clone for whoever polls; -1: no polling */
 	bool clone;         /* each worker gets a clone of its own */
 	uint64_t poll_ns;
