@@ -249,9 +249,7 @@ static int start_threads(struct run *run, struct err *err)
 	ret = control_server_start(&run->control, path, report_handle, run, err);
 	if (ret < 0)
 		return ret;
-	ret = session_start(run->session, err);
-	run->session_started = ret >= 0;
-	return ret;
+	return session_start(run->session, err);
 }
 
 static int await_answer(struct run *run, struct err *err)
@@ -379,7 +377,7 @@ static void remember(const struct run *run)
 static void take_down(struct run *run)
 {
 	signals_unmount(&run->signals);
-	if (run->session_started)
+	if (run->session != NULL)
 		session_wait(run->session);
 	control_server_stop(run->control);
 	if (run->fetcher != NULL)

@@ -36,7 +36,6 @@ struct run {
 	struct fetcher *fetcher;
 	struct worktree *worktree;
 	struct session *session;
-	bool session_started;
 	struct control_server *control;
 	uint64_t since;                 /* wall_ns() */
 	atomic_uint_least64_t dev;      /* st_dev of the mount; 0 until it is known */

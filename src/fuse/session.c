@@ -224,6 +224,8 @@ static int worker_start(struct session *session)
 	struct worker *worker = &session->workers[session->workers_count];
 
 	WITH_LOCK(&session->workers_lock);
+	if (atomic_load(&session->stop))
+		return ERR_CANCELLED;
 	worker->session = session;
 	int rc = thread_start(&worker->thread, "fuse", worker_thread, worker);
 
@@ -248,6 +250,8 @@ int session_start(struct session *session, struct err *err)
 		session->workers[i].fd = device_open_worker(&session->device);
 	while (rc == 0 && session->workers_count < session->workers_wanted)
 		rc = worker_start(session);
+	if (rc == ERR_CANCELLED)
+		return err_set(err, rc, "called off; nothing is mounted");
 	if (rc < 0)
 		return err_sys(err, -rc, "cannot start the threads of the mount");
 	return 0;
@@ -272,10 +276,14 @@ void session_unmount(struct session *session)
 {
 	const struct timespec pause = { .tv_nsec = WAKE_EVERY_NS };
 
-	atomic_store(&session->stop, true);
+	pthread_mutex_lock(&session->workers_lock);
+	atomic_store(&session->stop, true); /* no more workers start */
+	unsigned count = session->workers_count;
+
+	pthread_mutex_unlock(&session->workers_lock);
 	fuse_session_unmount(session->se);
 	/* Again and again: a signal that comes just before the read is lost. */
-	for (unsigned i = 0; i < session->workers_count; i++)
+	for (unsigned i = 0; i < count; i++)
 		while (worker_wake(session, &session->workers[i]))
 			nanosleep(&pause, NULL);
 }

@@ -36,6 +36,8 @@ struct session_config {
 /* -ENODEV: no /dev/fuse; -EPERM: may not open it or mount; words for each. */
 int session_mount(struct session **out, const struct session_config *config, struct err *err)
 	__attribute__((warn_unused_result));
+/* After a failure, too, session_unmount() and session_wait() end what was started.
+ * ERR_CANCELLED where session_unmount() came first. */
 int session_start(struct session *session, struct err *err) __attribute__((warn_unused_result));
 /* Waits until the kernel has let go of the mount (unmounted by anybody); at once
  * when called again. One thread. */

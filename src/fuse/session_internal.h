@@ -33,7 +33,7 @@ struct session {
 	} workers[SESSION_WORKERS_MAX];
 	pthread_mutex_t workers_lock; /* innermost */
 	unsigned workers_wanted;
-	unsigned workers_count;
+	unsigned workers_count;  /* guarded by workers_lock; the starting thread may read it */
 	unsigned workers_joined; /* by the one thread that waits */
 	atomic_bool stop;
 
