@@ -72,7 +72,7 @@ for ((round = 0; round < 10; round++)); do
 	mkdir -p "$T/mnt/start"
 	"$GIT_FS" mount "$url" "$T/mnt/start" >"$T/out/start.out" 2>&1 &
 	pid=$!
-	sleep "0.0$((RANDOM % 10))$((RANDOM % 10))"
+	sleep "0.0$((RANDOM % 4))$((RANDOM % 10))"
 	victim=$pid
 	[ $((round % 2)) -eq 0 ] || victim=$(ps -o pid= --ppid "$pid")
 	# shellcheck disable=SC2086 # blanks around a number
