@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "git/commit.h"
 #include "git/tree.h"
 #include "sync/fetcher_internal.h"
 
@@ -187,13 +186,12 @@ static bool trees_are_here(struct fetcher *fetcher, const struct oid *commit_oid
 	AUTO_BUF struct buf data = BUF_INIT_MAX(OBJECT_MEMORY_MAX);
 	enum hash_algo algo = (enum hash_algo)commit_oid->algo;
 	enum object_type type;
-	struct commit commit;
+	struct oid top;
 	struct tree_iter iter;
 	struct tree_entry entry;
 
-	if (store_read(fetcher->store, commit_oid, &type, &data) < 0 || type != OBJECT_COMMIT ||
-	    commit_parse(&commit, data.data, data.len, algo) < 0 ||
-	    buf_append(&stack, &commit.tree, sizeof(commit.tree)) < 0)
+	if (fetcher_top_tree(fetcher, commit_oid, &top) < 0 ||
+	    buf_append(&stack, &top, sizeof(top)) < 0)
 		return false;
 	while (stack.len > 0 && !cancel_is_set(&fetcher->cancel)) {
 		struct oid oid;
@@ -278,20 +276,17 @@ static bool list_all_locked(struct fetcher *fetcher)
 /* The files of the commit's top folder whose sizes are not known. */
 static int top_files(struct fetcher *fetcher, const struct oid *commit_oid, struct buf *oids)
 {
-	AUTO_BUF struct buf data = BUF_INIT_MAX(OBJECT_MEMORY_MAX);
 	AUTO_BUF struct buf tree = BUF_INIT_MAX(OBJECT_MEMORY_MAX);
 	enum hash_algo algo = (enum hash_algo)commit_oid->algo;
 	enum object_type type;
-	struct commit commit;
+	struct oid top;
 	struct tree_iter iter;
 	struct tree_entry entry;
 	struct store_info info;
-	int rc = store_read(fetcher->store, commit_oid, &type, &data);
+	int rc = fetcher_top_tree(fetcher, commit_oid, &top);
 
 	if (rc == 0)
-		rc = commit_parse(&commit, data.data, data.len, algo);
-	if (rc == 0)
-		rc = store_read(fetcher->store, &commit.tree, &type, &tree);
+		rc = store_read(fetcher->store, &top, &type, &tree);
 	if (rc < 0)
 		return rc;
 	tree_iter_init(&iter, tree.data, tree.len, algo);

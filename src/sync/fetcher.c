@@ -294,17 +294,30 @@ bool fetcher_cancel(struct fetcher *fetcher, struct fetch_wait *wait)
 
 /* --- listings --- */
 
-/* Whether the commit and its top folder are in the store. */
-static bool first_is_here(struct fetcher *fetcher, const struct oid *oid)
+int fetcher_top_tree(struct fetcher *fetcher, const struct oid *oid, struct oid *tree_out)
 {
 	AUTO_BUF struct buf data = BUF_INIT_MAX(OBJECT_MEMORY_MAX);
 	enum object_type type;
-	struct store_info info;
 	struct commit commit;
+	int rc = store_read(fetcher->store, oid, &type, &data);
 
-	return store_read(fetcher->store, oid, &type, &data) == 0 && type == OBJECT_COMMIT &&
-	       commit_parse(&commit, data.data, data.len, (enum hash_algo)oid->algo) == 0 &&
-	       store_info(fetcher->store, &commit.tree, &info) == 0 && info.present;
+	if (rc == 0 && type != OBJECT_COMMIT)
+		rc = ERR_CORRUPT;
+	if (rc == 0)
+		rc = commit_parse(&commit, data.data, data.len, (enum hash_algo)oid->algo);
+	if (rc == 0)
+		*tree_out = commit.tree;
+	return rc;
+}
+
+/* Whether the commit and its top folder are in the store. */
+static bool first_is_here(struct fetcher *fetcher, const struct oid *oid)
+{
+	struct store_info info;
+	struct oid tree;
+
+	return fetcher_top_tree(fetcher, oid, &tree) == 0 &&
+	       store_info(fetcher->store, &tree, &info) == 0 && info.present;
 }
 
 static void list_start_locked(struct fetcher *fetcher, const struct oid *commit, unsigned depth)

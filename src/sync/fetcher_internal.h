@@ -97,6 +97,10 @@ void item_done_locked(struct fetcher *fetcher, struct fetch_item *item, int resu
 void item_move_waits_locked(struct fetcher *fetcher, struct fetch_item *from,
 			    struct fetch_item *to);
 
+/* fetcher.c: the top folder of a commit that is in the store. ERR_NOT_FOUND, ERR_CORRUPT. */
+int fetcher_top_tree(struct fetcher *fetcher, const struct oid *oid, struct oid *tree_out)
+	__attribute__((warn_unused_result));
+
 /* fetch_work.c: the body of each thread. */
 void *fetcher_thread(void *arg);
 
