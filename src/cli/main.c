@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/print.h"
@@ -96,12 +97,17 @@ static void clear_git_environment(void)
 
 int main(int argc, char **argv)
 {
+	struct err err = ERR_INIT;
 	enum command_id command;
 
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	clear_git_environment();
 	log_set_trace(getenv("GIT_FS_TRACE"));
+	if (failpoint_init(&err) < 0) {
+		say("%s", err.msg);
+		return EXIT_USAGE;
+	}
 	if (argc < 2) {
 		fputs(usage_overview, stderr);
 		say("a command or a repository is missing");
