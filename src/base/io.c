@@ -14,8 +14,18 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/io_observe.h"
+
 #define READ_CHUNK ((size_t)64 * 1024)
+#define COPY_CHUNK ((size_t)128 * 1024)
 #define TEMP_TRIES 1000 /* names that leftovers of a crash may stand in the way of */
+
+const struct io_observer *_Atomic io_observer_set;
+
+void io_observe(const struct io_observer *observer)
+{
+	atomic_store_explicit(&io_observer_set, observer, memory_order_release);
+}
 
 void io_close(int *fd)
 {
@@ -84,6 +94,16 @@ static ssize_t write_result(ssize_t n)
 	return errno == EINTR ? 0 : -errno;
 }
 
+/* Only a file has a place that bytes were written to: what went to its end, or
+ * wherever it stood, ends where it stands now. */
+static void tell_written(int fd, const void *data, size_t len)
+{
+	off_t now = io_observer() != NULL ? lseek(fd, 0, SEEK_CUR) : -1;
+
+	if (now >= 0 && len > 0)
+		IO_TELL(wrote, fd, (uint64_t)now - len, data, len);
+}
+
 int io_write(int fd, const void *data, size_t len)
 {
 	const uint8_t *from = data;
@@ -94,6 +114,7 @@ int io_write(int fd, const void *data, size_t len)
 
 		if (n < 0)
 			return (int)n;
+		tell_written(fd, from + done, (size_t)n);
 		done += (size_t)n;
 	}
 	return 0;
@@ -112,9 +133,22 @@ int io_pwrite(int fd, const void *data, size_t len, uint64_t offset)
 
 		if (n < 0)
 			return (int)n;
+		IO_TELL(wrote, fd, (uint64_t)at, from + done, (size_t)n);
 		done += (size_t)n;
 	}
 	return 0;
+}
+
+static void tell_vectors(int fd, const struct iovec *iov, size_t len, uint64_t offset)
+{
+	for (; io_observer() != NULL && len > 0; iov++) {
+		size_t part = iov->iov_len < len ? iov->iov_len : len;
+
+		if (part > 0)
+			IO_TELL(wrote, fd, offset, iov->iov_base, part);
+		offset += part;
+		len -= part;
+	}
 }
 
 /* Takes `done` bytes, and vectors that are empty, off the front. */
@@ -148,6 +182,7 @@ int io_pwritev(int fd, struct iovec *iov, int count, uint64_t offset)
 
 		if (n < 0)
 			return (int)n;
+		tell_vectors(fd, iov, (size_t)n, offset);
 		offset += (uint64_t)n;
 		iov_advance(&iov, &count, (size_t)n);
 	}
@@ -161,7 +196,11 @@ int io_open(int dirfd, const char *path, int flags, mode_t mode)
 	do {
 		fd = openat(dirfd, path, flags | O_CLOEXEC, mode);
 	} while (fd < 0 && errno == EINTR);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	if ((flags & (O_CREAT | O_TRUNC)) != 0 || (flags & O_TMPFILE) == O_TMPFILE)
+		IO_TELL(opened, fd, dirfd, path, flags);
+	return fd;
 }
 
 int io_truncate(int fd, uint64_t size)
@@ -173,37 +212,140 @@ int io_truncate(int fd, uint64_t size)
 	do {
 		rc = ftruncate(fd, (off_t)size);
 	} while (rc < 0 && errno == EINTR);
-	return rc < 0 ? -errno : 0;
+	if (rc < 0)
+		return -errno;
+	IO_TELL(truncated, fd, size);
+	return 0;
+}
+
+int io_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
+{
+	int rc;
+
+	if (len > INT64_MAX || !range_fits(offset, len))
+		return -EFBIG;
+	do {
+		rc = fallocate(fd, mode, (off_t)offset, (off_t)len);
+	} while (rc < 0 && errno == EINTR);
+	if (rc < 0)
+		return -errno;
+	IO_TELL(allocated, fd, mode, offset, len);
+	return 0;
+}
+
+/* The same through memory, one piece of it; the number of bytes. */
+static int64_t copy_piece(int fd_in, uint64_t offset_in, int fd_out, uint64_t offset_out,
+			  size_t len)
+{
+	AUTO_BUF struct buf held = BUF_INIT_MAX(COPY_CHUNK);
+	ssize_t n;
+	int rc;
+
+	len = len < COPY_CHUNK ? len : COPY_CHUNK;
+	rc = buf_reserve(&held, len);
+	if (rc < 0)
+		return rc;
+	n = io_pread(fd_in, held.data, len, offset_in);
+	if (n <= 0)
+		return n;
+	rc = io_pwrite(fd_out, held.data, (size_t)n, offset_out);
+	return rc < 0 ? rc : n;
+}
+
+/* What copy_file_range(2) says where it does not do these two files. */
+static bool cannot_share(int errnum)
+{
+	return errnum == EXDEV || errnum == EINVAL || errnum == EOPNOTSUPP || errnum == ENOSYS;
+}
+
+int64_t io_copy(int fd_in, uint64_t offset_in, int fd_out, uint64_t offset_out, uint64_t len)
+{
+	/* An observer hears of bytes. */
+	bool share = io_observer() == NULL;
+	uint64_t done = 0;
+
+	if (len > INT64_MAX || !range_fits(offset_in, len) || !range_fits(offset_out, len))
+		return -EFBIG;
+	while (done < len) {
+		off_t in = (off_t)(offset_in + done), out = (off_t)(offset_out + done);
+		int64_t n;
+
+		if (share) {
+			n = copy_file_range(fd_in, &in, fd_out, &out, len - done, 0);
+			n = n < 0 ? -errno : n;
+		} else {
+			n = copy_piece(fd_in, (uint64_t)in, fd_out, (uint64_t)out, len - done);
+		}
+		if (share && n < 0 && cannot_share((int)-n))
+			share = false;
+		else if (n < 0 && n != -EINTR)
+			return n;
+		else if (n == 0)
+			break;
+		else if (n > 0)
+			done += (uint64_t)n;
+	}
+	return (int64_t)done;
 }
 
 int io_sync_data(int fd)
 {
 	int rc;
 
+	IO_TELL(sync_begins, fd);
 	do {
 		rc = fdatasync(fd);
 	} while (rc < 0 && errno == EINTR);
-	return rc < 0 ? -errno : 0;
+	if (rc < 0)
+		return -errno;
+	IO_TELL(synced, fd, true);
+	return 0;
 }
 
 int io_sync(int fd)
 {
 	int rc;
 
+	IO_TELL(sync_begins, fd);
 	do {
 		rc = fsync(fd);
 	} while (rc < 0 && errno == EINTR);
-	return rc < 0 ? -errno : 0;
+	if (rc < 0)
+		return -errno;
+	IO_TELL(synced, fd, false);
+	return 0;
 }
 
 int io_unlink(int dirfd, const char *path)
 {
-	return unlinkat(dirfd, path, 0) < 0 ? -errno : 0;
+	if (unlinkat(dirfd, path, 0) < 0)
+		return -errno;
+	IO_TELL(unlinked, dirfd, path);
+	return 0;
 }
 
 int io_rename(int dirfd, const char *from, const char *to)
 {
-	return renameat(dirfd, from, dirfd, to) < 0 ? -errno : 0;
+	if (renameat(dirfd, from, dirfd, to) < 0)
+		return -errno;
+	IO_TELL(renamed, dirfd, from, to);
+	return 0;
+}
+
+int io_link(int dirfd, const char *from, const char *to)
+{
+	if (linkat(dirfd, from, dirfd, to, 0) < 0)
+		return -errno;
+	IO_TELL(linked, dirfd, from, to);
+	return 0;
+}
+
+int io_mkdir(int dirfd, const char *path, mode_t mode)
+{
+	if (mkdirat(dirfd, path, mode) < 0)
+		return -errno;
+	IO_TELL(made_folder, dirfd, path);
+	return 0;
 }
 
 /* Success where the folder is there afterwards, whoever made it. Some
@@ -211,13 +353,12 @@ int io_rename(int dirfd, const char *from, const char *to)
 static int make_folder(const char *path)
 {
 	struct stat st;
-	int errnum;
+	int rc = io_mkdir(AT_FDCWD, path, 0700);
 
-	if (mkdir(path, 0700) == 0)
+	if (rc == 0)
 		return 0;
-	errnum = errno;
 	if (stat(path, &st) < 0)
-		return -errnum;
+		return rc;
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
 	return 0;

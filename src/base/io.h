@@ -1,7 +1,7 @@
 /*
  * Files: whole reads and writes, folders, replacement of a file as one step.
  * Every change that this program makes to a disk goes through here, so that a
- * recorder can be put underneath.
+ * recorder can be put underneath (io_observe.h); scripts/check-layers holds it.
  *
  * All calls block on the disk and retry EINTR. Errors are negative errno.
  */
@@ -37,10 +37,20 @@ int io_pwritev(int fd, struct iovec *iov, int count, uint64_t offset)
 int io_open(int dirfd, const char *path, int flags, mode_t mode)
 	__attribute__((warn_unused_result));
 int io_truncate(int fd, uint64_t size) __attribute__((warn_unused_result));
+/* fallocate(2), all modes; -EOPNOTSUPP where the filesystem has it not. */
+int io_fallocate(int fd, int mode, uint64_t offset, uint64_t len)
+	__attribute__((warn_unused_result));
+/* Copies up to `len` bytes, sharing blocks where the filesystem can; the number
+ * copied, less than `len` at the end of the file alone. Ranges of one file must
+ * not overlap. Where it fails, a part may have been copied. */
+int64_t io_copy(int fd_in, uint64_t offset_in, int fd_out, uint64_t offset_out, uint64_t len)
+	__attribute__((warn_unused_result));
 int io_sync_data(int fd) __attribute__((warn_unused_result)); /* fdatasync(2) */
 int io_sync(int fd) __attribute__((warn_unused_result));      /* fsync(2), folders too */
 int io_unlink(int dirfd, const char *path) __attribute__((warn_unused_result));
 int io_rename(int dirfd, const char *from, const char *to) __attribute__((warn_unused_result));
+int io_link(int dirfd, const char *from, const char *to) __attribute__((warn_unused_result));
+int io_mkdir(int dirfd, const char *path, mode_t mode) __attribute__((warn_unused_result));
 
 /* Makes `path` and its missing parents, each new one with mode 0700. */
 int io_mkdirs(const char *path) __attribute__((warn_unused_result));

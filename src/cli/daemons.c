@@ -110,7 +110,7 @@ static int ask_one(const char *runtime, pid_t pid, struct daemon *out)
 	if (ret == -ECONNREFUSED) {
 		/* Nobody listens, nor will (control.c). Where it cannot be removed, the
 		 * next command tries again. */
-		(void)remove(path);
+		(void)!io_unlink(AT_FDCWD, path);
 		return 0;
 	}
 	daemon.result = ret < 0 ? ret : -EIO;

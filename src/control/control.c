@@ -354,15 +354,17 @@ static int listen_beside(int fd, const char *path, const char *beside)
 
 	if (ret < 0)
 		return ret;
-	if (unlink(beside) < 0 && errno != ENOENT)
-		return -errno;
+	ret = io_unlink(AT_FDCWD, beside);
+	if (ret < 0 && ret != -ENOENT)
+		return ret;
 	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -errno;
-	if (chmod(beside, 0600) == 0 && listen(fd, CONTROL_CONNECTIONS_MAX) == 0 &&
-	    rename(beside, path) == 0)
-		return 0;
-	ret = -errno;
-	unlink(beside);
+	if (chmod(beside, 0600) == 0 && listen(fd, CONTROL_CONNECTIONS_MAX) == 0)
+		ret = io_rename(AT_FDCWD, beside, path);
+	else
+		ret = -errno;
+	if (ret < 0)
+		(void)!io_unlink(AT_FDCWD, beside); /* the first failure is the one to report */
 	return ret;
 }
 
@@ -391,7 +393,7 @@ static void server_free(struct control_server *server)
 	cancel_release(&server->stop);
 	io_close(&server->freed_fd);
 	if (server->listen_fd >= 0)
-		unlink(server->path);
+		(void)!io_unlink(AT_FDCWD, server->path); /* nobody can be told */
 	io_close(&server->listen_fd);
 	free(server->path);
 	free(server);

@@ -468,6 +468,7 @@ int index_sync(struct index *index)
 /* Removes LMDB's files and lays out its lock file. */
 static int make_files(int dirfd)
 {
+	static const uint8_t zeros[INDEX_LOCK_BYTES];
 	AUTO_CLOSE int fd = -1;
 	int rc = io_unlink(dirfd, INDEX_DATA_FILE);
 
@@ -478,7 +479,8 @@ static int make_files(int dirfd)
 	fd = io_open(dirfd, INDEX_LOCK_FILE, O_RDWR | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return fd;
-	return -posix_fallocate(fd, 0, INDEX_LOCK_BYTES);
+	rc = io_fallocate(fd, 0, 0, INDEX_LOCK_BYTES);
+	return rc == -EOPNOTSUPP ? io_pwrite(fd, zeros, sizeof(zeros), 0) : rc;
 }
 
 static int open_tables(struct index *index, unsigned txn_flags, unsigned dbi_flags)

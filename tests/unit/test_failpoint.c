@@ -84,7 +84,8 @@ static void what_says_nothing_is_refused(void **state)
 	static const char *const wrong[] = {
 		"test.append", "=kill", "test.append=", "test.append=kill,",
 		",test.append=kill", "test.append=Kill", "test.append=ENOTHING",
-		"test.append:=kill", "test.append:0=kill", "test.append:+=kill", "test.append:1x=kill",
+		"test.append:=kill", "test.append:0=kill", "test.append:+=kill",
+		"test.append:1x=kill",
 		"test.append:-1=kill", "test.append:99999999999999999999=kill",
 		"test.append=kill=EIO", "test.append=kill,,b=kill",
 		"a-name-of-sixty-four-bytes-which-is-one-more-than-there-is-room.=EIO",
