@@ -102,6 +102,12 @@ static int settle(const struct options *options, struct mount_spec *spec, struct
 	spec->mechanisms_off = options->mechanisms_off;
 	spec->allow_other = options->allow_other || config.allow_other;
 	spec->foreground = options->foreground;
+	spec->writable = options->writable;
+	spec->writeback = options->writeback;
+	spec->xattr = options->xattr;
+	spec->state_dir_unsafe = options->state_dir_unsafe;
+	snprintf(spec->overlay, sizeof(spec->overlay), "%s",
+		 options->overlay != NULL ? options->overlay : OVERLAY_NAME_DEFAULT);
 	ret = settle_paths(options, &config, spec, err);
 	if (ret < 0)
 		return ret;
@@ -170,10 +176,6 @@ int command_mount(const struct options *options)
 	struct mount_spec spec;
 	int ret;
 
-	if (options->writable) {
-		say("--writable is not supported by this version; nothing was mounted");
-		return EXIT_FAILED;
-	}
 	memset(&spec, 0, sizeof(spec));
 	ret = settle(options, &spec, &err);
 	if (ret >= 0) {

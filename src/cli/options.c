@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "cli/paths.h"
 #include "fuse/kernel.h"
 #include "remote/remote.h"
 
@@ -17,7 +18,8 @@
 #define FOR_ALL ((1U << COMMAND_COUNT) - 1)
 
 /* Values beyond any byte, for options without a short form. */
-enum { OPT_REF = 256, OPT_CACHE_DIR, OPT_STATE_DIR, OPT_ALLOW_OTHER, OPT_TIMEOUT, OPT_JSON };
+enum { OPT_REF = 256, OPT_CACHE_DIR, OPT_STATE_DIR, OPT_ALLOW_OTHER, OPT_TIMEOUT, OPT_JSON,
+       OPT_OVERLAY, OPT_STATE_DIR_UNSAFE };
 
 static const struct {
 	struct option option;
@@ -31,6 +33,8 @@ static const struct {
 	{ { "cache-dir", required_argument, NULL, OPT_CACHE_DIR }, FOR(MOUNT) },
 	{ { "state-dir", required_argument, NULL, OPT_STATE_DIR }, FOR(MOUNT) },
 	{ { "allow-other", no_argument, NULL, OPT_ALLOW_OTHER }, FOR(MOUNT) },
+	{ { "overlay", required_argument, NULL, OPT_OVERLAY }, FOR(MOUNT) },
+	{ { "state-dir-unsafe", no_argument, NULL, OPT_STATE_DIR_UNSAFE }, FOR(MOUNT) },
 	{ { "timeout", required_argument, NULL, OPT_TIMEOUT }, FOR(MOUNT) | FOR(UNMOUNT) },
 	{ { "json", no_argument, NULL, OPT_JSON }, FOR(LIST) | FOR(STATUS) },
 };
@@ -63,6 +67,14 @@ static int mount_word(struct options *opts, const char *word, struct err *err)
 
 	if (strcmp(word, "allow_other") == 0) {
 		opts->allow_other = true;
+		return 0;
+	}
+	if (strcmp(word, "writeback") == 0) {
+		opts->writeback = true;
+		return 0;
+	}
+	if (strcmp(word, "xattr") == 0) {
+		opts->xattr = true;
 		return 0;
 	}
 	if (strncmp(word, "workers=", 8) == 0)
@@ -113,6 +125,20 @@ static int take_ref(struct options *opts, const char *ref, struct err *err)
 	return 0;
 }
 
+static int take_overlay(struct options *opts, const char *name, struct err *err)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > OVERLAY_NAME_MAX || name[0] == '.' || name[0] == '-' ||
+	    strspn(name, OVERLAY_NAME_BYTES) != len)
+		return err_set(err, -EINVAL,
+			       "--overlay: '%s' is no name of up to %d letters, digits, '.', '_' or "
+			       "'-'",
+			       name, OVERLAY_NAME_MAX);
+	opts->overlay = name;
+	return 0;
+}
+
 static int take(struct options *opts, int which, const char *value, struct err *err)
 {
 	switch (which) {
@@ -129,6 +155,11 @@ static int take(struct options *opts, int which, const char *value, struct err *
 		return mount_words(opts, value, err);
 	case OPT_REF:
 		return take_ref(opts, value, err);
+	case OPT_OVERLAY:
+		return take_overlay(opts, value, err);
+	case OPT_STATE_DIR_UNSAFE:
+		opts->state_dir_unsafe = true;
+		return 0;
 	case OPT_CACHE_DIR:
 		opts->cache_dir = value;
 		break;

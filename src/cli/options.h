@@ -23,9 +23,13 @@ struct options {
 	bool foreground;
 	bool allow_other;
 	bool poll_given;
+	bool writeback;
+	bool xattr;
+	bool state_dir_unsafe;
 	const char *ref;         /* as typed; "": the default branch */
 	const char *cache_dir;   /* as typed; NULL: not given */
 	const char *state_dir;
+	const char *overlay;     /* NULL: not given */
 	unsigned timeout_s;      /* 0: not given */
 	unsigned workers;        /* 0: not given */
 	unsigned poll_us;        /* where poll_given */

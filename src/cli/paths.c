@@ -257,6 +257,14 @@ int paths_mount_state(const struct paths *paths, const char *url, const char *re
 	return hashed_name(paths->state, "mounts", texts, out);
 }
 
+int paths_overlay(const struct paths *paths, const char *url, const char *ref, const char *name,
+		  char out[PATH_MAX])
+{
+	const char *const texts[] = { url, ref, name, NULL };
+
+	return hashed_name(paths->state, "overlays", texts, out);
+}
+
 int paths_socket(const char *runtime, pid_t pid, char out[PATH_MAX])
 {
 	char name[32];

@@ -5,6 +5,7 @@
  *   cache/<hash>-<slug>/      the store of one repository
  *   cache/tips/<hash>         what a ref held when it was last asked
  *   state/mounts/<hash>/      of one mount: nodes, log, lock, info
+ *   state/overlays/<hash>/    local changes: journal/, data/, nodes, lock, info
  *   runtime/<pid>.sock        the control socket of a daemon
  */
 #ifndef GIT_FS_CLI_PATHS_H
@@ -33,6 +34,11 @@ int paths_find_runtime(char out[PATH_MAX], struct err *err) __attribute__((warn_
  * where `strict`, one that nobody else may enter: -EPERM with words. */
 int paths_make(const char *dir, bool strict, struct err *err) __attribute__((warn_unused_result));
 
+#define OVERLAY_NAME_MAX 64 /* bytes */
+#define OVERLAY_NAME_DEFAULT "default"
+#define OVERLAY_NAME_BYTES                                                            \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 /* All of these: -ENAMETOOLONG; -ENOMEM. */
 int paths_store(const struct paths *paths, const char *url, char out[PATH_MAX])
 	__attribute__((warn_unused_result));
@@ -41,6 +47,9 @@ int paths_tip(const struct paths *paths, const char *url, const char *ref, char 
 int paths_mount_state(const struct paths *paths, const char *url, const char *ref,
 		      const char *mount_point, char out[PATH_MAX])
 	__attribute__((warn_unused_result));
+/* `ref`: its full name, or the commit id. */
+int paths_overlay(const struct paths *paths, const char *url, const char *ref, const char *name,
+		  char out[PATH_MAX]) __attribute__((warn_unused_result));
 int paths_socket(const char *runtime, pid_t pid, char out[PATH_MAX])
 	__attribute__((warn_unused_result));
 

@@ -55,7 +55,7 @@ static void add_mount(struct report *report, struct run *run)
 	ADD(report, "commit_time", "%" PRId64, commit_time);
 	add_text(report, "mount_point", run->spec->dir);
 	ADD(report, "device", "%u:%u", major((dev_t)dev), minor((dev_t)dev));
-	add_bool(report, "writable", false);
+	add_bool(report, "writable", run->spec->writable);
 	add_number(report, "pid", (uint64_t)getpid());
 	add_text(report, "version", GIT_FS_VERSION);
 	add_number(report, "since", run->since / NS_PER_S);

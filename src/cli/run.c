@@ -2,8 +2,8 @@
  * Bringing a mount up, in steps; each needs those before it, and all are
  * taken down by one function that knows what is there:
  *
- *   remote -> commit -> state folder, lock, log -> store -> first objects
- *   -> worktree -> mount -> control socket, threads -> the watcher has the
+ *   remote -> commit -> state folder, lock, log -> overlay -> store -> worktree
+ *   -> first objects -> mount -> control socket, threads -> the watcher has the
  *   mount answer -> ready
  *
  * The daemon leaves the terminal when it is ready and not before: credential
@@ -15,7 +15,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,10 +22,12 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/channel.h"
+#include "cli/lockfile.h"
 #include "cli/mounts.h"
 #include "cli/run_internal.h"
 #include "cli/say.h"
 #include "remote/git_remote.h"
+#include "worktree/change.h"
 
 #define LOG_BYTES_MAX (1 << 20) /* a larger log is put aside when a daemon starts */
 #define COMMIT_DIGITS 12        /* of a commit id, for people */
@@ -69,39 +70,6 @@ static int find_commit(struct run *run, struct err *err)
 	return err_set(err, ret, "%s", why.msg[0] != '\0' ? why.msg : err_name(ret));
 }
 
-/* Says which daemon holds the lock; one that has just taken it may not have
- * written its pid yet. */
-static int lock_is_held(const struct run *run, const char *path, struct err *err)
-{
-	AUTO_BUF struct buf text = BUF_INIT_MAX(64);
-	const char *pid;
-
-	if (io_read_file(AT_FDCWD, path, &text) < 0)
-		buf_clear(&text);
-	pid = buf_str(&text);
-	return err_set(err, -EBUSY,
-		       "another git-fs process%s%.*s serves this repository at %s, or is about to",
-		       pid[0] != '\0' ? " " : "", (int)strcspn(pid, "\n"), pid, run->spec->dir);
-}
-
-static int take_lock(struct run *run, const char *path, struct err *err)
-{
-	char pid[32];
-	int ret;
-
-	run->lock_fd = io_open(AT_FDCWD, path, O_RDWR | O_CREAT, 0600);
-	if (run->lock_fd < 0)
-		return err_sys(err, -run->lock_fd, "cannot open %s", path);
-	if (flock(run->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? lock_is_held(run, path, err) :
-					      err_sys(err, errno, "cannot lock %s", path);
-	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	ret = io_truncate(run->lock_fd, 0);
-	if (ret >= 0)
-		ret = io_pwrite(run->lock_fd, pid, strlen(pid), 0);
-	return ret < 0 ? err_sys(err, -ret, "cannot write %s", path) : 0;
-}
-
 static int open_log(struct run *run, const char *path, struct err *err)
 {
 	char old[PATH_MAX];
@@ -125,6 +93,7 @@ static int open_log(struct run *run, const char *path, struct err *err)
 static int open_state(struct run *run, struct err *err)
 {
 	const struct mount_spec *spec = run->spec;
+	struct lock_holder holder;
 	char path[PATH_MAX];
 	int ret = paths_mount_state(&spec->paths, spec->url.canonical, spec->ref, spec->dir,
 				    run->state_dir);
@@ -137,13 +106,23 @@ static int open_state(struct run *run, struct err *err)
 	ret = paths_join(path, run->state_dir, "lock");
 	if (ret < 0)
 		return err_sys(err, -ret, "the file of the lock");
-	ret = take_lock(run, path, err);
+	ret = lockfile_take(path, spec->dir, &run->lock_fd, &holder);
+	if (ret == -EBUSY)
+		return err_set(err, ret,
+			       "another git-fs process%s serves this repository at %s, or is about "
+			       "to",
+			       holder.pid, spec->dir);
 	if (ret < 0)
-		return ret;
+		return err_sys(err, -ret, "cannot lock %s", path);
 	ret = paths_join(path, run->state_dir, "log");
 	if (ret < 0)
 		return err_sys(err, -ret, "the file of the log");
 	return open_log(run, path, err);
+}
+
+static int open_overlay(struct run *run, struct err *err)
+{
+	return run->spec->writable ? overlay_take(run, err) : 0;
 }
 
 static int open_store(struct run *run, struct err *err)
@@ -174,32 +153,67 @@ static int fetch_first(struct run *run, struct err *err)
 		return err_sys(err, -ret, "cannot start the threads that fetch");
 	if (run->offline)
 		return 0; /* the worktree finds out whether the cache has it */
-	return fetcher_first(run->fetcher, &run->tip.ref.commit, &run->signals.cancel, err);
+	return fetcher_first(run->fetcher, &run->commit, &run->signals.cancel, err);
 }
 
+/* Names of nodes and, where it can be written to, the local changes. What is shown
+ * is decided here: changes are shown over the commit that they were made to. */
 static int open_worktree(struct run *run, struct err *err)
 {
+	bool writable = run->overlay_dir[0] != '\0';
 	char table[PATH_MAX];
 	struct worktree_config config = {
 		.store = run->store,
 		.table_path = table,
-		.commit = run->tip.ref.commit,
+		.algo = (enum hash_algo)run->tip.ref.commit.algo,
+		.uid = getuid(),
+		.gid = getgid(),
+		.overlay_dir = writable ? run->overlay_dir : NULL,
 	};
-	struct worktree_stats stats;
-	int ret = paths_join(table, run->state_dir, "nodes");
+	struct oid base;
+	int ret = paths_join(table, writable ? run->overlay_dir : run->state_dir, "nodes");
 
 	if (ret < 0)
 		return err_sys(err, -ret, "the file of the node table");
 	ret = worktree_open(&run->worktree, &config, err);
+	if (ret < 0)
+		return ret;
+	run->commit = run->tip.ref.commit;
+	if (writable && worktree_is_dirty(run->worktree) &&
+	    worktree_overlay_base(run->worktree, &base))
+		run->commit = base;
+	return 0;
+}
+
+static void log_recovery(const struct run *run)
+{
+	struct worktree_stats stats;
+
+	worktree_stats(run->worktree, &stats);
+	if (stats.table_renewed) /* costs the numbers of nodes and nothing else */
+		log_line(LOG_WARN, "cli", "event=node_table_renewed");
+	if (stats.recovery.damaged_frames > 0 || stats.condemned > 0)
+		log_line(LOG_ERROR, "cli",
+			 "event=overlay_damaged frames=%" PRIu64 " given_up=%" PRIu64
+			 " kept_in=\"%s/journal\"",
+			 stats.recovery.damaged_frames, stats.condemned, run->overlay_dir);
+	if (stats.reverted > 0)
+		log_line(LOG_WARN, "cli",
+			 "event=files_reverted count=%" PRIu64
+			 " reason=\"the machine went down before they were synced\"",
+			 stats.reverted);
+}
+
+static int start_worktree(struct run *run, struct err *err)
+{
+	int ret = worktree_start(run->worktree, &run->commit, err);
+
 	if (ret == ERR_NOT_FOUND && run->offline)
 		return err_set(err, ERR_UNREACHABLE, "%s; and the cache does not have the commit",
 			       run->offline_why);
-	if (ret < 0)
-		return ret;
-	worktree_stats(run->worktree, &stats);
-	if (stats.table_renewed) /* costs the numbers of nodes and nothing else */
-		log_line(LOG_WARN, "cli", "event=node_table_renewed kept=\"%s.bad\"", table);
-	return 0;
+	if (ret == 0)
+		log_recovery(run);
+	return ret;
 }
 
 static int mount_it(struct run *run, struct err *err)
@@ -209,9 +223,10 @@ static int mount_it(struct run *run, struct err *err)
 	struct session_config config = {
 		.mount_point = spec->dir,
 		.source = spec->url.canonical,
-		.uid = getuid(),
-		.gid = getgid(),
 		.allow_other = spec->allow_other,
+		.writable = spec->writable,
+		.writeback = spec->writeback,
+		.xattr = spec->xattr,
 		.workers = spec->workers,
 		.poll_us = spec->poll_us,
 		.mechanisms_off = spec->mechanisms_off,
@@ -249,6 +264,9 @@ static int start_threads(struct run *run, struct err *err)
 	ret = control_server_start(&run->control, path, report_handle, run, err);
 	if (ret < 0)
 		return ret;
+	ret = worktree_upkeep_start(run->worktree);
+	if (ret < 0)
+		return err_sys(err, -ret, "cannot start the thread that keeps the overlay");
 	return session_start(run->session, err);
 }
 
@@ -273,15 +291,16 @@ static int fetch_the_rest(struct run *run, struct err *err)
 
 	if (run->offline)
 		return 0;
-	ret = fetcher_prefetch(run->fetcher, &run->tip.ref.commit);
+	ret = fetcher_prefetch(run->fetcher, &run->commit);
 	return ret < 0 ? err_sys(err, -ret, "cannot ask for the folders") : 0;
 }
 
 static int bring_up(struct run *run, struct err *err)
 {
 	static int (*const steps[])(struct run *run, struct err *err) = {
-		make_remote,  find_commit, open_state,    open_store,   fetch_first,
-		open_worktree, mount_it,   start_threads, await_answer, fetch_the_rest,
+		make_remote,   find_commit,  open_state,     open_overlay,
+		open_store,    open_worktree, fetch_first,   start_worktree,
+		mount_it,      start_threads, await_answer,  fetch_the_rest,
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -307,11 +326,12 @@ static void ready_words(const struct run *run, char *out, size_t size)
 	time_t asked = (time_t)run->tip.asked;
 	struct tm tm;
 
-	oid_to_hex(&run->tip.ref.commit, hex);
+	oid_to_hex(&run->commit, hex);
 	if (run->offline && localtime_r(&asked, &tm) != NULL)
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M", &tm);
-	snprintf(raw, sizeof(raw), "mounted %.400s (%.100s at %.*s) on %.300s%s%s",
+	snprintf(raw, sizeof(raw), "mounted %.400s (%.100s at %.*s) on %.300s%s%s%s",
 		 spec->url.canonical, ref, COMMIT_DIGITS, hex, spec->dir,
+		 spec->writable ? ", writable; changes stay on this machine" : "",
 		 run->offline ? "; offline: as the remote was at " : "", when);
 	say_clean(out, size, raw);
 }
@@ -388,6 +408,7 @@ static void take_down(struct run *run)
 	fetcher_free(run->fetcher);
 	store_close(run->store);
 	remote_free(run->remote);
+	io_close(&run->overlay_lock_fd);
 	io_close(&run->lock_fd);
 	log_set_fd(STDERR_FILENO);
 	io_close(&run->log_fd);
@@ -398,7 +419,7 @@ static void serve(struct run *run)
 	char hex[OID_HEX_MAX + 1];
 
 	log_line(LOG_INFO, "cli", "event=mounted repository=\"%s\" commit=%s dir=\"%s\" offline=%d",
-		 run->spec->url.canonical, oid_to_hex(&run->tip.ref.commit, hex), run->spec->dir,
+		 run->spec->url.canonical, oid_to_hex(&run->commit, hex), run->spec->dir,
 		 run->offline);
 	remember(run);
 	session_wait(run->session);
@@ -409,7 +430,8 @@ static void serve(struct run *run)
 
 int run_daemon(struct mount_spec *spec, int channel)
 {
-	struct run run = { .spec = spec, .channel = channel, .lock_fd = -1, .log_fd = -1 };
+	struct run run = { .spec = spec, .channel = channel, .lock_fd = -1, .log_fd = -1,
+			   .overlay_lock_fd = -1 };
 	struct err err = ERR_INIT;
 	int ret;
 

@@ -25,6 +25,11 @@ struct mount_spec {
 	uint32_t mechanisms_off;
 	bool allow_other;
 	bool foreground;
+	bool writable;
+	bool writeback;         /* -o writeback */
+	bool xattr;             /* -o xattr */
+	bool state_dir_unsafe;  /* the overlay may lie where it does not survive */
+	char overlay[OVERLAY_NAME_MAX + 1];
 };
 
 /* Brings the mount up, tells the watcher at the other end of `channel` (taken

@@ -27,10 +27,13 @@ struct run {
 	int lock_fd;
 	int log_fd;
 	struct remote *remote;
-	struct tip tip;                 /* what is shown */
+	struct tip tip;                 /* what the ref held */
+	struct oid commit;              /* what is shown: the tip's, or that of the changes */
 	bool offline;                   /* the remote was not to be had: the tip is an old one */
 	char offline_why[256];
 	char state_dir[PATH_MAX];
+	char overlay_dir[PATH_MAX];     /* "" where nothing can be written */
+	int overlay_lock_fd;
 	char store_dir[PATH_MAX];
 	struct store *store;
 	struct fetcher *fetcher;
@@ -44,5 +47,8 @@ struct run {
 
 /* The handler of the control socket; `arg` is the struct run. */
 int report_handle(void *arg, const char *const *words, size_t count, struct control_reply *reply);
+
+/* overlay.c: finds, makes and locks the overlay of a writable mount. */
+int overlay_take(struct run *run, struct err *err) __attribute__((warn_unused_result));
 
 #endif

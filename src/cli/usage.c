@@ -25,9 +25,11 @@ static const char *const usages[COMMAND_COUNT] = {
 		"      --timeout S       seconds without a byte until the remote is given up\n"
 		"      --cache-dir DIR   where fetched objects are kept\n"
 		"      --state-dir DIR   where the state of mounts is kept\n"
-		"  -o LIST               allow_other, workers=N, poll_us=N, and no_NAME for\n"
+		"  -o LIST               allow_other, writeback, xattr, workers=N, poll_us=N, and no_NAME for\n"
 		"                        each kernel mechanism that git-fs status names\n"
-		"  -w, --writable        not supported by this version\n"
+		"  -w, --writable        changes are kept on this machine, over the commit\n"
+		"      --overlay NAME    which set of changes, where there are several (default)\n"
+		"      --state-dir-unsafe  also on a disk where changes do not survive\n"
 		"  -h, --help            show this\n",
 	[COMMAND_UNMOUNT] =
 		"usage: git-fs unmount [--timeout S] DIR...\n"

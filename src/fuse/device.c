@@ -19,6 +19,7 @@
 
 #include "base/io.h"
 #include "base/threads.h"
+#include "fuse/request.h"
 
 #ifndef FUSE_DEV_IOC_CLONE /* linux/fuse.h; libfuse does not install its copy */
 #define FUSE_DEV_IOC_CLONE _IOR(229, 0, uint32_t)
@@ -31,9 +32,21 @@ void device_reply_on(int fd)
 	reply_fd = fd;
 }
 
+static _Thread_local uint32_t init_flags;
+
+void device_amend_init(uint32_t flags)
+{
+	init_flags = flags;
+}
+
 static ssize_t reply_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
 	(void)userdata;
+	if (init_flags != 0) {
+		if (count == 2)
+			request_amend_init(iov[1].iov_base, iov[1].iov_len, init_flags);
+		init_flags = 0;
+	}
 	return writev(reply_fd >= 0 ? reply_fd : fd, iov, count);
 }
 

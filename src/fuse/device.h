@@ -46,6 +46,8 @@ int device_open_worker(struct device *device);
 ssize_t device_read(struct device *device, int worker_fd, void *data, size_t len, int *fd_out)
 	__attribute__((warn_unused_result));
 
+/* The next reply of this thread is that to INIT: these flags are set in it. */
+void device_amend_init(uint32_t flags);
 /* Replies of this thread go to `fd` from now on; -1: to the main one. */
 void device_reply_on(int fd);
 

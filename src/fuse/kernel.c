@@ -14,6 +14,10 @@ const struct mechanism_info mechanism_table[MECH_COUNT] = {
 	[MECH_EXPLICIT_INVAL] = { "explicit_inval", "cached contents stay until dropped" },
 	[MECH_NEGATIVE] = { "negative_entries", "names that do not exist are cached" },
 	[MECH_CLONE_FD] = { "clone_fd", "each worker reads a device descriptor of its own" },
+	[MECH_NO_CREATE] = { "create_elision", "new files need no release" },
+	[MECH_KILLPRIV] = { "killpriv", "writes do not ask for capabilities" },
+	[MECH_TMPFILE] = { "tmpfile", "files without a name (O_TMPFILE)" },
+	[MECH_WRITEBACK] = { "writeback", "the kernel gathers writes (-o writeback)" },
 };
 
 int mechanism_find(const char *name, size_t len, enum mechanism *out)

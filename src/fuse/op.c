@@ -33,6 +33,17 @@ static int errno_for_application(int rc)
 	case -ESTALE:
 	case -ENOMEM:
 	case -EINTR:
+	case -EEXIST:
+	case -ENOTEMPTY:
+	case -EPERM:
+	case -EROFS:
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EFBIG:
+	case -ENXIO:
+	case -ENODATA:
+	case -ERANGE:
+	case -EOPNOTSUPP:
 		return -rc;
 	default: /* damage, protocol, network, time-out, credentials, limits */
 		return EIO;
@@ -51,7 +62,7 @@ static void log_failure(struct op *op, int rc)
 	if (atomic_fetch_add(&session->log_lines, 1) >= LOG_PER_SECOND ||
 	    worktree_path(session->worktree, op->ino, &path) < 0)
 		return;
-	log_line(LOG_WARN, "fuse", "event=failed op=%s path=/%s%s%s reason=\"%s\"", op->what,
+	log_line(LOG_WARN, "fuse", "event=failed op=%s path=/%s%s%s reason=\"%s\"", op->what_for,
 		 buf_str(&path), op->name != NULL ? "/" : "", op->name != NULL ? op->name : "",
 		 err_name(rc));
 }
@@ -70,6 +81,8 @@ static void op_unref(struct op *op)
 	if (atomic_fetch_sub(&op->refs, 1) != 1)
 		return;
 	free((void *)(uintptr_t)op->name);
+	free((void *)(uintptr_t)op->other_name);
+	free((void *)(uintptr_t)op->data);
 	free(op);
 }
 
@@ -107,6 +120,12 @@ static void on_interrupt(fuse_req_t req, void *arg)
 
 /* --- running and parking --- */
 
+static int op_run(struct op *op, struct buf *scratch, struct want *want)
+{
+	op->by.want = want;
+	return op->run(op, scratch, want);
+}
+
 /* Gives the wants of a parked operation to the fetcher. Afterwards the operation
  * belongs to whoever resumes it. */
 static void op_wait(struct op *op, const struct want *want)
@@ -123,18 +142,39 @@ static void op_wait(struct op *op, const struct want *want)
 	op_unref(op);
 }
 
+/* Copies what lies in the worker's request. False: no memory. */
+static bool op_take_over(struct op *parked, const struct op *op)
+{
+	char *name = op->name != NULL ? strdup(op->name) : NULL;
+	char *other = op->other_name != NULL ? strdup(op->other_name) : NULL;
+	void *data = op->data != NULL ? malloc(op->size + 1) : NULL;
+
+	if ((op->name != NULL && name == NULL) || (op->other_name != NULL && other == NULL) ||
+	    (op->data != NULL && data == NULL)) {
+		free(name);
+		free(other);
+		free(data);
+		return false;
+	}
+	if (data != NULL)
+		memcpy(data, op->data, op->size);
+	parked->name = name;
+	parked->other_name = other;
+	parked->data = data;
+	return true;
+}
+
 static struct op *op_move_to_heap(const struct op *op)
 {
 	struct op *parked = malloc(sizeof(*parked));
-	char *name = op->name != NULL ? strdup(op->name) : NULL;
 
-	if (parked == NULL || (op->name != NULL && name == NULL)) {
+	if (parked == NULL)
+		return NULL;
+	*parked = *op;
+	if (!op_take_over(parked, op)) {
 		free(parked);
-		free(name);
 		return NULL;
 	}
-	*parked = *op;
-	parked->name = name;
 	parked->wait.done = on_done;
 	atomic_init(&parked->refs, 1); /* that of whoever will reply */
 	atomic_init(&parked->interrupted, false);
@@ -155,7 +195,7 @@ void op_start(struct op *op, int fd, struct buf *scratch)
 {
 	struct session *session = op->session;
 	struct want want = WANT_INIT;
-	int rc = op->run(op, scratch, &want);
+	int rc = op_run(op, scratch, &want);
 
 	atomic_fetch_add(&session->requests, 1);
 	if (rc == ERR_AGAIN) {
@@ -189,7 +229,7 @@ static bool op_resume(struct op *op, struct buf *scratch)
 	if (rc == -EINTR)
 		atomic_fetch_add(&op->session->interrupted, 1);
 	if (rc == 0)
-		rc = op->run(op, scratch, &want);
+		rc = op_run(op, scratch, &want);
 	if (rc == ERR_AGAIN && op_goes_in_circles(op, &want))
 		rc = -EIO;
 	if (rc == ERR_AGAIN)

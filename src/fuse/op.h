@@ -22,7 +22,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "fuse/request.h"
 #include "sync/fetcher.h"
+#include "worktree/change.h"
 #include "worktree/want.h"
 
 #define OP_SAME_WANT_MAX 3  /* times that the same thing may be missing after it was fetched */
@@ -39,13 +41,22 @@ struct op {
 	struct session *session;
 	fuse_req_t req;
 	op_run_fn *run;
-	const char *what;    /* "read"; for the log */
+	const char *what_for; /* "read"; for the log */
 	fuse_ino_t ino;
-	const char *name;    /* lookup; owned once parked */
+	const char *name;    /* owned once parked, as the next two */
+	const char *other_name; /* rename: the new name; symlink: the target */
+	const void *data;    /* write, setxattr: `size` bytes */
 	uint64_t offset;
 	size_t size;
-	pid_t pid;
 	bool plus;           /* readdir with attributes */
+	struct worktree_request by; /* who asks; its want is run()'s */
+	struct request_marks marks;
+	/* Of operations that change something. */
+	uint64_t new_parent;
+	struct worktree_new what;
+	struct worktree_change change;
+	uint64_t len;        /* allocate */
+	unsigned flags;
 
 	/* Once parked. */
 	int fd;              /* where the request came from */

@@ -1,6 +1,6 @@
 /*
- * The operations of a read-only mount: from a request to the worktree and back
- * to a reply.
+ * The table of operations, and those that change nothing: from a request to the
+ * worktree and back to a reply. change_ops.c and xattr_ops.c have the others.
  *
  * Nothing here changes behind the kernel's back unless we tell it, so entries,
  * attributes and absences may be remembered for ever. One exception: a lookup
@@ -17,47 +17,12 @@
 #include "base/log.h"
 #include "fuse/session_internal.h"
 
-#define FOR_EVER 1e15 /* seconds; libfuse and the kernel cut it to their maxima */
 #define READ_MAX ((size_t)1 << 20)
 #define BLOCK_SIZE 4096
 /* Reads ahead that the kernel sends at once; its own 12 would all be waiting for the
  * remote while others could be answered. Above the second it holds back. */
 #define BACKGROUND_MAX 256
 #define BACKGROUND_MANY 192
-
-static void stat_fill(const struct session *session, const struct worktree_attr *attr,
-		      struct stat *out)
-{
-	*out = (struct stat){
-		.st_ino = attr->id,
-		.st_mode = attr->mode,
-		.st_nlink = 1, /* of folders: "not counted", as on btrfs */
-		.st_uid = session->uid,
-		.st_gid = session->gid,
-		.st_size = (off_t)attr->size,
-		.st_blksize = BLOCK_SIZE,
-		.st_blocks = (blkcnt_t)((attr->size + 511) / 512),
-		.st_atim.tv_sec = attr->mtime,
-		.st_mtim.tv_sec = attr->mtime,
-		.st_ctim.tv_sec = attr->mtime,
-	};
-}
-
-static bool attr_is_whole(const struct worktree_attr *attr)
-{
-	return attr->size_known || S_ISDIR(attr->mode);
-}
-
-static void entry_fill(const struct session *session, const struct worktree_attr *attr,
-		       struct fuse_entry_param *out)
-{
-	*out = (struct fuse_entry_param){
-		.ino = attr->id,
-		.attr_timeout = attr_is_whole(attr) ? FOR_EVER : 0,
-		.entry_timeout = FOR_EVER,
-	};
-	stat_fill(session, attr, &out->attr);
-}
 
 /* --- running operations --- */
 
@@ -70,13 +35,13 @@ static int run_lookup(struct op *op, struct buf *scratch, struct want *want)
 
 	(void)scratch;
 	if (rc == 0) {
-		entry_fill(session, &attr, &entry);
+		reply_entry(op, &attr);
 	} else if (rc == -ENOENT && session_uses(session, MECH_NEGATIVE)) {
 		entry = (struct fuse_entry_param){ .ino = 0, .entry_timeout = FOR_EVER };
+		fuse_reply_entry(op->req, &entry);
 	} else {
 		return rc;
 	}
-	fuse_reply_entry(op->req, &entry);
 	return 0;
 }
 
@@ -84,12 +49,12 @@ static int run_getattr(struct op *op, struct buf *scratch, struct want *want)
 {
 	struct worktree_attr attr;
 	struct stat st;
-	int rc = worktree_getattr(op->session->worktree, op->ino, op->pid, &attr, want);
+	int rc = worktree_getattr(op->session->worktree, op->ino, op->by.pid, &attr, want);
 
 	(void)scratch;
 	if (rc < 0)
 		return rc;
-	stat_fill(op->session, &attr, &st);
+	stat_fill(&attr, &st);
 	fuse_reply_attr(op->req, &st, FOR_EVER);
 	return 0;
 }
@@ -116,7 +81,7 @@ static int run_read(struct op *op, struct buf *scratch, struct want *want)
 	if (rc < 0)
 		return rc;
 	struct worktree_read reading = {
-		.offset = op->offset, .data = scratch->data, .len = len, .pid = op->pid
+		.offset = op->offset, .data = scratch->data, .len = len, .pid = op->by.pid
 	};
 	ssize_t got = worktree_read(session->worktree, op->ino, &reading, want);
 
@@ -136,7 +101,7 @@ struct listing {
 	struct buf *scratch;
 };
 
-static int list_one(void *arg, const char *name, const struct worktree_attr *attr,
+static enum list_result list_one(void *arg, const char *name, const struct worktree_attr *attr,
 		    uint64_t next_position)
 {
 	struct listing *listing = arg;
@@ -147,7 +112,7 @@ static int list_one(void *arg, const char *name, const struct worktree_attr *att
 	struct fuse_entry_param entry;
 	size_t need;
 
-	entry_fill(op->session, attr, &entry);
+	entry_fill(attr, &entry);
 	if (op->plus) {
 		bool dots = strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 
@@ -161,16 +126,16 @@ static int list_one(void *arg, const char *name, const struct worktree_attr *att
 					 (off_t)next_position);
 	}
 	if (need > room)
-		return 1;
+		return LIST_FULL;
 	scratch->len += need;
-	return 0;
+	return op->plus && entry.ino != 0 ? LIST_LOOKED_UP : LIST_TAKEN;
 }
 
 static int run_readdir(struct op *op, struct buf *scratch, struct want *want)
 {
 	struct listing listing = { .op = op, .scratch = scratch };
 	struct worktree_list list = {
-		.position = op->offset, .pid = op->pid, .visit = list_one, .arg = &listing
+		.position = op->offset, .pid = op->by.pid, .visit = list_one, .arg = &listing
 	};
 
 	if (op->size > READ_MAX)
@@ -191,19 +156,19 @@ static int run_readdir(struct op *op, struct buf *scratch, struct want *want)
 static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	session_run(&(struct op){
-		.req = req, .run = run_lookup, .what = "lookup", .ino = parent, .name = name });
+		.req = req, .run = run_lookup, .what_for = "lookup", .ino = parent, .name = name });
 }
 
 static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)fi;
-	session_run(&(struct op){ .req = req, .run = run_getattr, .what = "getattr", .ino = ino });
+	session_run(&(struct op){ .req = req, .run = run_getattr, .what_for = "getattr", .ino = ino });
 }
 
 static void do_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	session_run(
-		&(struct op){ .req = req, .run = run_readlink, .what = "readlink", .ino = ino });
+		&(struct op){ .req = req, .run = run_readlink, .what_for = "readlink", .ino = ino });
 }
 
 static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -212,7 +177,7 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	(void)fi;
 	session_run(&(struct op){ .req = req,
 				  .run = run_read,
-				  .what = "read",
+				  .what_for = "read",
 				  .ino = ino,
 				  .size = size,
 				  .offset = (uint64_t)offset });
@@ -222,7 +187,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool
 {
 	session_run(&(struct op){ .req = req,
 				  .run = run_readdir,
-				  .what = "readdir",
+				  .what_for = "readdir",
 				  .ino = ino,
 				  .size = size,
 				  .offset = (uint64_t)offset,
@@ -268,23 +233,46 @@ static void do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	fuse_reply_open(req, fi);
 }
 
-/* Nodes stay for the life of the mount, so there is nothing to let go of. */
 static void do_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
-	(void)ino;
-	(void)nlookup;
+	worktree_forget(session_of(req)->worktree, ino, nlookup);
 	fuse_reply_none(req);
 }
 
 static void do_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
-	(void)count;
-	(void)forgets;
+	for (size_t i = 0; i < count; i++)
+		worktree_forget(session_of(req)->worktree, forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
+}
+
+static int run_seek(struct op *op, struct buf *scratch, struct want *want)
+{
+	uint64_t found = 0;
+	int rc = worktree_seek(op->session->worktree, op->ino, op->offset, (int)op->flags, &found,
+			       want);
+
+	(void)scratch;
+	if (rc == 0)
+		fuse_reply_lseek(op->req, (off_t)found);
+	return rc;
+}
+
+static void do_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+		     struct fuse_file_info *fi)
+{
+	(void)fi;
+	session_run(&(struct op){ .req = req,
+				  .run = run_seek,
+				  .what_for = "lseek",
+				  .ino = ino,
+				  .offset = (uint64_t)offset,
+				  .flags = (unsigned)whence });
 }
 
 static void do_statfs(fuse_req_t req, fuse_ino_t ino)
 {
+	struct worktree *tree = session_of(req)->worktree;
 	struct worktree_stats stats;
 	struct statvfs st = {
 		.f_bsize = BLOCK_SIZE,
@@ -294,7 +282,17 @@ static void do_statfs(fuse_req_t req, fuse_ino_t ino)
 	};
 
 	(void)ino;
-	worktree_stats(session_of(req)->worktree, &stats);
+	if (session_of(req)->writable) {
+		int rc = worktree_statfs(tree, &st);
+
+		st.f_namemax = NAME_MAX;
+		if (rc < 0)
+			fuse_reply_err(req, EIO);
+		else
+			fuse_reply_statfs(req, &st);
+		return;
+	}
+	worktree_stats(tree, &stats);
 	st.f_files = stats.nodes;
 	fuse_reply_statfs(req, &st);
 }
@@ -331,6 +329,14 @@ static void do_init(void *userdata, struct fuse_conn_info *conn)
 	mechanism_set(session, conn, MECH_ASYNC_READ, FUSE_CAP_ASYNC_READ);
 	mechanism_set(session, conn, MECH_EXPLICIT_INVAL, FUSE_CAP_EXPLICIT_INVAL_DATA);
 	mechanism_set(session, conn, MECH_NEGATIVE, 0);
+	if (session->writable) {
+		mechanism_set(session, conn, MECH_NO_CREATE, 0);
+		mechanism_set(session, conn, MECH_TMPFILE, 0);
+		if (session->writeback)
+			mechanism_set(session, conn, MECH_WRITEBACK, FUSE_CAP_WRITEBACK_CACHE);
+	}
+	if (session->killpriv)
+		state->used |= 1U << MECH_KILLPRIV;
 	if (session->device.clone)
 		mechanism_set(session, conn, MECH_CLONE_FD, 0);
 	if (!mechanism_set(session, conn, MECH_BIG_REQUESTS, 0))
@@ -357,4 +363,22 @@ const struct fuse_lowlevel_ops session_ops = {
 	.readdir = do_readdir,
 	.readdirplus = do_readdirplus,
 	.statfs = do_statfs,
+	.lseek = do_lseek,
+	.setattr = change_setattr,
+	.mknod = change_mknod,
+	.mkdir = change_mkdir,
+	.symlink = change_symlink,
+	.create = change_create,
+	.unlink = change_unlink,
+	.rmdir = change_rmdir,
+	.rename = change_rename,
+	.link = change_link,
+	.write = change_write,
+	.fallocate = change_allocate,
+	.fsync = change_fsync,
+	.fsyncdir = change_fsync,
+	.setxattr = xattr_set,
+	.getxattr = xattr_get,
+	.listxattr = xattr_list,
+	.removexattr = xattr_remove,
 };

@@ -58,7 +58,10 @@ static int append_escaped(struct buf *out, const char *value)
 
 static int options_make(const struct session_config *config, struct buf *out)
 {
-	int rc = buf_append_str(out, "-oro,default_permissions,subtype=git-fs,");
+	int rc = buf_append_str(out, config->writable ? "-o" : "-oro,");
+
+	if (rc == 0)
+		rc = buf_append_str(out, "default_permissions,subtype=git-fs,");
 
 	if (rc == 0 && config->allow_other)
 		rc = buf_append_str(out, "allow_other,");
@@ -128,8 +131,9 @@ int session_mount(struct session **out, const struct session_config *config, str
 		return err_set(err, -ENOMEM, "out of memory");
 	session->worktree = config->worktree;
 	session->fetcher = config->fetcher;
-	session->uid = config->uid;
-	session->gid = config->gid;
+	session->writable = config->writable;
+	session->writeback = config->writeback;
+	session->xattr = config->xattr;
 	session->off = config->mechanisms_off;
 	session->workers_wanted = workers_choose(config->workers);
 	session->device = (struct device){ .main_fd = -1, .poll_fd = -1 };
@@ -165,13 +169,40 @@ struct session *session_of(fuse_req_t req)
 static _Thread_local struct {
 	int fd;
 	struct buf scratch;
+	struct request_marks marks; /* of the request that is being decoded */
 } worker_self;
+
+const struct request_marks *session_marks(void)
+{
+	return &worker_self.marks;
+}
 
 void session_run(struct op *op)
 {
+	const struct fuse_ctx *ctx = fuse_req_ctx(op->req);
+
 	op->session = session_of(op->req);
-	op->pid = fuse_req_ctx(op->req)->pid;
+	op->marks = worker_self.marks;
+	op->by = (struct worktree_request){ .unique = op->marks.unique,
+					    .uid = ctx->uid,
+					    .gid = ctx->gid,
+					    .pid = ctx->pid };
 	op_start(op, worker_self.fd, &worker_self.scratch);
+}
+
+/* What libfuse does not ask for by itself. */
+static uint32_t session_init_flags(struct session *session, const struct request_marks *marks)
+{
+	uint32_t bit = 1U << MECH_KILLPRIV;
+	uint32_t flags = request_killpriv_flag(marks);
+
+	if (flags == 0)
+		return 0;
+	session->state.offered |= bit;
+	if (!session->writable || (session->off & bit) != 0)
+		return 0;
+	session->killpriv = true;
+	return flags;
 }
 
 static void worker_loop(struct session *session, int fd, void *request)
@@ -190,6 +221,9 @@ static void worker_loop(struct session *session, int fd, void *request)
 		}
 		struct fuse_buf buf = { .mem = request, .size = (size_t)got };
 
+		request_peek(request, (size_t)got, &worker_self.marks);
+		if (worker_self.marks.is_init)
+			device_amend_init(session_init_flags(session, &worker_self.marks));
 		device_reply_on(worker_self.fd);
 		fuse_session_process_buf(session->se, &buf);
 	}

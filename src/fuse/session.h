@@ -21,9 +21,10 @@ struct session;
 struct session_config {
 	const char *mount_point;    /* absolute */
 	const char *source;         /* shown by mount(8) and df; no credentials */
-	uid_t uid;                  /* owner of everything shown */
-	gid_t gid;
 	bool allow_other;
+	bool writable;              /* the worktree is */
+	bool writeback;             /* the kernel may gather writes */
+	bool xattr;                 /* extended attributes, user.* */
 	unsigned workers;           /* 0: chosen by the number of processors */
 	unsigned poll_us;           /* how long an idle worker polls before it sleeps; 0: never */
 	uint32_t mechanisms_off;    /* bits of enum mechanism that may not be used */

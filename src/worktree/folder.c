@@ -1,16 +1,18 @@
 /*
- * Reading a folder: from a tree object to nodes.
+ * Reading a folder: from a tree object to entries and nodes.
  *
- * Each entry gets the id that the node table remembers for its name, if it is
- * still the same kind of thing with the same contents (a folder's contents may
- * have changed), else a new one. New ids are in the table before anybody can
- * see them. The tree object is read and parsed without a lock; load_lock makes
- * giving out ids and writing them one step; `lock` is held for writing only to
- * link the finished nodes in.
+ * Each entry of the tree gets the id that the node table (or the journal)
+ * remembers for its name, if it is still the same kind of thing with the same
+ * contents (a folder's contents may have changed), else a new one. New ids are in
+ * the table before anybody can see them. Where the overlay decides what stands
+ * under a name, that stands; what it has beyond the tree comes after.
+ *
+ * The tree object is read and parsed without a lock; load_lock makes giving out
+ * ids and writing them one step; `lock` is held for writing only to link the
+ * finished nodes in.
  */
 #include <stdlib.h>
 
-#include "base/threads.h"
 #include "git/tree.h"
 #include "worktree/worktree_internal.h"
 
@@ -18,8 +20,12 @@
 
 /* Entries of a folder on their way into the index. */
 struct batch {
-	struct node **nodes; /* owned array */
-	bool *is_new;        /* owned array; a new node is owned until it is linked */
+	struct slot {
+		struct entry *entry;
+		struct node *node; /* what the base has there */
+		bool new_entry;    /* owned until it is linked */
+		bool new_node;     /* the same */
+	} *slots;              /* owned array */
 	size_t count;
 	size_t cap;
 	uint64_t next_id;
@@ -28,11 +34,13 @@ struct batch {
 
 static void batch_release(struct batch *batch)
 {
-	for (size_t i = 0; i < batch->count; i++)
-		if (batch->is_new[i])
-			node_free(batch->nodes[i]);
-	free(batch->nodes);
-	free(batch->is_new);
+	for (size_t i = 0; i < batch->count; i++) {
+		if (batch->slots[i].new_entry)
+			free(batch->slots[i].entry);
+		if (batch->slots[i].new_node)
+			node_free(batch->slots[i].node);
+	}
+	free(batch->slots);
 }
 
 static int batch_init(struct batch *batch, const uint8_t *data, size_t len, enum hash_algo algo)
@@ -47,9 +55,8 @@ static int batch_init(struct batch *batch, const uint8_t *data, size_t len, enum
 		batch->cap++;
 	if (rc < 0)
 		return rc;
-	batch->nodes = calloc(batch->cap + 1, sizeof(*batch->nodes));
-	batch->is_new = calloc(batch->cap + 1, sizeof(*batch->is_new));
-	return batch->nodes != NULL && batch->is_new != NULL ? 0 : -ENOMEM;
+	batch->slots = calloc(batch->cap + 1, sizeof(*batch->slots));
+	return batch->slots != NULL ? 0 : -ENOMEM;
 }
 
 static bool same_thing(const struct node *node, uint32_t kind, const struct oid *oid)
@@ -57,87 +64,137 @@ static bool same_thing(const struct node *node, uint32_t kind, const struct oid 
 	return node->kind == kind && (kind == TREE_MODE_DIR || oid_equal(&node->oid, oid));
 }
 
-/* Finds or makes the node of one entry. */
-static int batch_add(struct worktree *tree, struct batch *batch, struct node *folder,
-		     const struct tree_entry *entry)
+/* A node with a new number, written to the table's group. */
+static int new_node(struct worktree *tree, struct batch *batch, struct slot *slot, uint32_t kind,
+		    const struct oid *oid)
 {
-	const char *name = (const char *)entry->name;
+	const struct entry *entry = slot->entry;
+	struct node_record record = {
+		.id = batch->next_id,
+		.parent = entry->parent->id,
+		.mode = kind,
+		.name = entry->name,
+		.name_len = entry->name_len,
+	};
+
+	if (kind != TREE_MODE_DIR)
+		record.oid = *oid;
+	slot->node = node_new(record.id, kind, 0);
+	if (slot->node == NULL)
+		return -ENOMEM;
+	slot->new_node = true;
+	slot->node->oid = *oid;
+	batch->next_id++;
+	return node_table_add(tree->table, &record);
+}
+
+/* Finds or makes entry and node of one entry of the tree. load_lock is held. */
+static int batch_add(struct worktree *tree, struct batch *batch, struct node *folder,
+		     const struct tree_entry *found)
+{
+	const char *name = (const char *)found->name;
+	struct slot *slot = &batch->slots[batch->count];
 	uint32_t kind;
 
-	if (tree_entry_kind(entry->mode, &kind) < 0 || entry->name_len > SHOWN_NAME_MAX ||
-	    !tree_name_shown(entry->name, entry->name_len)) {
+	if (tree_entry_kind(found->mode, &kind) < 0 || found->name_len > SHOWN_NAME_MAX ||
+	    !tree_name_shown(found->name, found->name_len)) {
 		batch->hidden++;
 		return 0;
 	}
-	struct node *node = node_by_name(&tree->index, folder, name, entry->name_len);
-	bool is_new = node == NULL || !same_thing(node, kind, &entry->oid);
-
-	if (is_new) {
-		struct node_record record = {
-			.id = batch->next_id,
-			.parent = folder->id,
-			.mode = kind,
-			.name = name,
-			.name_len = entry->name_len,
-		};
-
-		if (kind != TREE_MODE_DIR)
-			record.oid = entry->oid;
-		node = node_new(&record);
-		if (node == NULL)
-			return -ENOMEM;
-		node->parent = folder;
-		int rc = node_table_add(tree->table, &record);
-
-		if (rc < 0) {
-			node_free(node);
-			return rc;
-		}
-		node->oid = entry->oid;
-		batch->next_id++;
-	} else if (!node->live) {
-		node->oid = entry->oid; /* nobody looks at a node that is not live */
+	pthread_rwlock_rdlock(&tree->lock);
+	slot->entry = entry_find(&tree->index, folder, name, found->name_len);
+	pthread_rwlock_unlock(&tree->lock);
+	slot->new_entry = slot->entry == NULL;
+	if (slot->new_entry)
+		slot->entry = entry_new(folder, name, found->name_len);
+	if (slot->entry == NULL)
+		return -ENOMEM;
+	batch->count++;
+	slot->node = slot->entry->base;
+	if (slot->node == NULL || !same_thing(slot->node, kind, &found->oid)) {
+		slot->node = NULL;
+		return new_node(tree, batch, slot, kind, &found->oid);
 	}
-	batch->nodes[batch->count] = node;
-	batch->is_new[batch->count++] = is_new;
+	if (!slot->node->live)
+		slot->node->oid = found->oid; /* nobody looks at a node that is not live */
 	return 0;
 }
 
-/* Links the nodes in; the caller holds both locks. A name that comes twice in
- * the tree is shown once, as it was first. */
-static void batch_link_locked(struct worktree *tree, struct batch *batch, struct node *folder)
+/* What the base has under a name, linked in. Both locks are held. */
+static void link_slot(struct worktree *tree, struct slot *slot, struct node *folder)
 {
-	size_t linked = 0;
+	struct entry *entry = slot->entry;
 
-	for (size_t i = 0; i < batch->count; i++) {
-		struct node *node = batch->nodes[i];
-		struct node *twin = node_by_name(&tree->index, folder, node->name, node->name_len);
-
-		if (twin != NULL && twin->live) {
-			batch->hidden++;
-			if (batch->is_new[i])
-				node_free(node);
-			continue;
-		}
-		if (batch->is_new[i])
-			node_index_add(&tree->index, node);
-		node->live = true;
-		batch->nodes[linked++] = node;
+	if (slot->new_entry)
+		entry_add(&tree->index, entry);
+	if (slot->new_node)
+		node_index_add(&tree->index, slot->node);
+	slot->new_entry = false;
+	slot->new_node = false;
+	entry->base = slot->node;
+	entry->in_base = true;
+	entry->in_tree = true;
+	slot->node->origin = entry;
+	if (!entry->local && entry->node != slot->node) {
+		entry_detach(entry);
+		entry_attach(entry, slot->node);
 	}
-	folder->children = batch->nodes;
-	folder->children_count = linked;
+	if (entry->node == NULL)
+		return;
+	entry->node->live = true;
+	children_add(folder, entry);
+}
+
+/* A name that comes twice in the tree is shown once, as it was first. */
+static bool is_twin(struct worktree *tree, const struct slot *slot, const struct node *folder)
+{
+	const struct entry *entry = slot->entry;
+
+	return slot->new_entry ?
+		       entry_find(&tree->index, folder, entry->name, entry->name_len) != NULL :
+		       entry->in_tree;
+}
+
+static size_t count_overrides(const struct node *folder)
+{
+	size_t count = 0;
+
+	if (folder->local == NULL)
+		return 0;
+	for (const struct entry *at = folder->local->overrides; at != NULL; at = at->next_local)
+		count++;
+	return count;
+}
+
+/* Both locks are held. */
+static int batch_link_locked(struct worktree *tree, struct batch *batch, struct node *folder)
+{
+	int rc = children_reserve(folder, batch->count + count_overrides(folder));
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < batch->count; i++) {
+		if (is_twin(tree, &batch->slots[i], folder))
+			batch->hidden++;
+		else
+			link_slot(tree, &batch->slots[i], folder);
+	}
+	if (folder->local != NULL)
+		for (struct entry *at = folder->local->overrides; at != NULL; at = at->next_local) {
+			at->in_base = at->in_tree;
+			if (at->node != NULL && at->position == 0)
+				children_add(folder, at);
+		}
 	folder->read = true;
-	batch->nodes = NULL;
-	batch->count = 0;
+	return 0;
 }
 
 static int load_locked(struct worktree *tree, struct node *folder, const struct buf *data)
 {
-	enum hash_algo algo = (enum hash_algo)tree->commit.algo;
 	struct tree_iter iter;
 	struct tree_entry entry;
 	struct batch batch;
-	int rc = batch_init(&batch, data->data, data->len, algo);
+	int rc = batch_init(&batch, data->data, data->len, tree->algo);
 
 	if (rc < 0)
 		goto out;
@@ -145,7 +202,7 @@ static int load_locked(struct worktree *tree, struct node *folder, const struct 
 	rc = node_index_reserve(&tree->index, batch.cap);
 	pthread_rwlock_unlock(&tree->lock);
 	batch.next_id = tree->index.next_id;
-	tree_iter_init(&iter, data->data, data->len, algo);
+	tree_iter_init(&iter, data->data, data->len, tree->algo);
 	while (rc == 0 && tree_iter_next(&iter, &entry) == 1)
 		rc = batch_add(tree, &batch, folder, &entry);
 	if (rc == 0)
@@ -155,8 +212,12 @@ static int load_locked(struct worktree *tree, struct node *folder, const struct 
 		goto out;
 	}
 	pthread_rwlock_wrlock(&tree->lock);
-	batch_link_locked(tree, &batch, folder);
+	rc = batch_link_locked(tree, &batch, folder);
+	if (tree->index.next_id < batch.next_id) /* in the table, though nobody has them */
+		tree->index.next_id = batch.next_id;
 	pthread_rwlock_unlock(&tree->lock);
+	if (rc < 0)
+		goto out;
 	atomic_fetch_add(&tree->folders_read, 1);
 	atomic_fetch_add(&tree->hidden, batch.hidden);
 out:

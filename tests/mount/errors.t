@@ -62,8 +62,8 @@ refused 'a mount point that is not empty' 1 'not empty' mount "$url/plain.git" "
 is 'what is in it stays' "$(cat "$T/mnt/full/file")" text
 refused 'a mount point with an empty name' 1 'empty' mount "$url/plain.git" ''
 
-refused '--writable' 1 'writable.*not supported' mount --writable "$url/plain.git" "$point"
-refused '-w' 1 'writable.*not supported' mount -w "$url/plain.git" "$point"
+refused 'an overlay with an odd name' 2 "overlay: '../x' is no name" \
+	mount --writable --overlay ../x "$url/plain.git" "$point"
 refused 'an unknown option' 2 "unknown option '--nonesuch'" mount --nonesuch "$url/plain.git" "$point"
 refused 'an unknown short option' 2 "unknown option '-q'" mount -q "$url/plain.git" "$point"
 refused 'an unknown word after -o' 2 "nonesuch" mount -o nonesuch "$url/plain.git" "$point"

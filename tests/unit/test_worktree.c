@@ -13,15 +13,31 @@
 #define READER 100
 #define LISTER 200
 
-static struct worktree *open_tree(struct repo_fixture *fix, struct oid commit)
+/* Opens a read-only one and shows the commit. */
+static int start_tree(struct repo_fixture *fix, struct oid commit, struct worktree **out,
+		      struct err *err)
 {
 	struct worktree_config config = {
-		.store = fix->store, .table_path = fix->table, .commit = commit
+		.store = fix->store, .table_path = fix->table, .algo = HASH_SHA1
 	};
+	struct worktree *tree = NULL;
+	int rc = worktree_open(&tree, &config, err);
+
+	if (rc == 0)
+		rc = worktree_start(tree, &commit, err);
+	if (rc < 0)
+		worktree_close(tree);
+	else
+		*out = tree;
+	return rc;
+}
+
+static struct worktree *open_tree(struct repo_fixture *fix, struct oid commit)
+{
 	struct worktree *tree = NULL;
 	struct err err = ERR_INIT;
 
-	if (worktree_open(&tree, &config, &err) < 0)
+	if (start_tree(fix, commit, &tree, &err) < 0)
 		fail_msg("worktree: %s", err.msg);
 	return tree;
 }
@@ -54,17 +70,18 @@ struct names {
 	size_t count;
 };
 
-static int add_name(void *arg, const char *name, const struct worktree_attr *attr, uint64_t next)
+static enum list_result add_name(void *arg, const char *name, const struct worktree_attr *attr,
+				 uint64_t next)
 {
 	struct names *names = arg;
 
 	if (names->count == names->limit)
-		return 1;
+		return LIST_FULL;
 	names->count++;
 	snprintf(names->text + strlen(names->text), sizeof(names->text) - strlen(names->text),
 		 "%s:%o ", name, attr->mode);
 	names->last = next;
-	return 0;
+	return LIST_TAKEN;
 }
 
 /* All names of a folder, asked for `step` at a time. */
@@ -116,7 +133,7 @@ static void test_shows_a_commit(void **state)
 	struct worktree_attr module = look(tree, WORKTREE_ROOT, "module");
 	struct worktree_read reading = { .data = data, .len = sizeof(data), .pid = READER };
 
-	assert_true(a.size_known && a.size == 5 && a.mtime == FIXTURE_TIME);
+	assert_true(a.size_known && a.size == 5 && a.mtime.tv_sec == FIXTURE_TIME);
 	assert_int_equal(worktree_read(tree, a.id, &reading, &want), 5);
 	assert_memory_equal(data, "hello", 5);
 	reading.offset = 3;
@@ -428,15 +445,14 @@ static void test_refuses_what_is_no_commit(void **state)
 
 	(void)state;
 	fixture_init(&fix);
-	struct worktree_config config = { .store = fix.store,
-					  .table_path = fix.table,
-					  .commit = fixture_blob_oid(&fix, "absent") };
-
-	assert_int_equal(worktree_open(&tree, &config, &err), ERR_NOT_FOUND);
-	config.commit = fixture_put_blob(&fix, "a blob");
-	assert_int_equal(worktree_open(&tree, &config, &err), -EINVAL);
-	config.commit = fixture_put_commit(&fix, fixture_blob_oid(&fix, "no such tree"));
-	assert_int_equal(worktree_open(&tree, &config, &err), ERR_NOT_FOUND);
+	assert_int_equal(start_tree(&fix, fixture_blob_oid(&fix, "absent"), &tree, &err),
+			 ERR_NOT_FOUND);
+	assert_int_equal(start_tree(&fix, fixture_put_blob(&fix, "a blob"), &tree, &err), -EINVAL);
+	assert_int_equal(start_tree(&fix,
+				    fixture_put_commit(&fix,
+						       fixture_blob_oid(&fix, "no such tree")),
+				    &tree, &err),
+			 ERR_NOT_FOUND);
 	fixture_release(&fix);
 }
 
@@ -449,9 +465,6 @@ static void test_memory_runs_out(void **state)
 	(void)state;
 	fixture_init(&fix);
 	struct oid commit = two_level_commit(&fix, "one");
-	struct worktree_config config = {
-		.store = fix.store, .table_path = fix.table, .commit = commit
-	};
 
 	do {
 		struct worktree *tree = NULL;
@@ -459,7 +472,7 @@ static void test_memory_runs_out(void **state)
 		struct worktree_attr attr;
 
 		failing_alloc_arm(++nth);
-		int rc = worktree_open(&tree, &config, NULL);
+		int rc = start_tree(&fix, commit, &tree, NULL);
 
 		if (rc == 0)
 			rc = worktree_lookup(tree, WORKTREE_ROOT, "sub", &attr, &want);

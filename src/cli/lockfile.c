@@ -1,0 +1,55 @@
+#include "cli/lockfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/io.h"
+
+/* One that has just taken the lock may not have written its pid yet. */
+static void read_holder(int fd, struct lock_holder *out)
+{
+	char text[PATH_MAX + 64] = "";
+	ssize_t len = io_pread(fd, text, sizeof(text) - 1, 0);
+	size_t pid_len;
+
+	*out = (struct lock_holder){ .pid = "" };
+	if (len <= 0)
+		return;
+	pid_len = strcspn(text, "\n");
+	if (pid_len > 0 && pid_len < sizeof(out->pid) - 1)
+		snprintf(out->pid, sizeof(out->pid), " %.*s", (int)pid_len, text);
+	if (text[pid_len] == '\n')
+		snprintf(out->place, sizeof(out->place), "%.*s",
+			 (int)strcspn(text + pid_len + 1, "\n"), text + pid_len + 1);
+}
+
+int lockfile_take(const char *path, const char *place, int *fd_out, struct lock_holder *holder)
+{
+	char text[PATH_MAX + 64];
+	int fd = io_open(AT_FDCWD, path, O_RDWR | O_CREAT, 0600);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		ret = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		if (ret == -EBUSY)
+			read_holder(fd, holder);
+		io_close(&fd);
+		return ret;
+	}
+	snprintf(text, sizeof(text), "%ld\n%s\n", (long)getpid(), place);
+	ret = io_truncate(fd, 0);
+	if (ret >= 0)
+		ret = io_pwrite(fd, text, strlen(text), 0);
+	if (ret < 0) {
+		io_close(&fd);
+		return ret;
+	}
+	*fd_out = fd;
+	return 0;
+}

@@ -1,0 +1,154 @@
+/*
+ * What happens by itself: everything that was changed reaches the disk within five
+ * seconds, data files that nobody needs go, the journal stays short.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "worktree/worktree_internal.h"
+
+#define SYNC_EVERY_NS (2 * NS_PER_S) /* leaves the disk three seconds of the five promised */
+/* The journal is compacted when it is longer than twice what it says, and this. */
+#define JOURNAL_SLACK ((uint64_t)32 << 20)
+#define ENTRY_COST 64   /* bytes of the journal for a name */
+#define NODE_COST 400   /* for a node without its contents */
+
+/* Ids of nodes whose data files wait to be synced. */
+static int collect_unsynced(struct worktree *tree, uint64_t **out, size_t *count_out)
+{
+	size_t room = (size_t)atomic_load(&tree->unsynced) + 16;
+	uint64_t *ids = malloc(room * sizeof(*ids));
+	size_t count = 0;
+
+	if (ids == NULL)
+		return -ENOMEM;
+	pthread_rwlock_rdlock(&tree->lock);
+	for (struct local *at = tree->locals; at != NULL && count < room; at = at->next) {
+		WITH_LOCK(&at->lock);
+		if (at->unsynced) {
+			atomic_fetch_add(&at->node->lookups, 1); /* it stays until we are done */
+			ids[count++] = at->node->id;
+		}
+	}
+	pthread_rwlock_unlock(&tree->lock);
+	*out = ids;
+	*count_out = count;
+	return 0;
+}
+
+static int sync_files(struct worktree *tree)
+{
+	uint64_t *ids = NULL;
+	size_t count = 0;
+	int rc = 0;
+
+	if (atomic_load(&tree->unsynced) == 0)
+		return 0;
+	rc = collect_unsynced(tree, &ids, &count);
+	for (size_t i = 0; i < count; i++) {
+		pthread_rwlock_rdlock(&tree->lock);
+		struct local *local = node_by_id(&tree->index, ids[i])->local;
+
+		pthread_rwlock_unlock(&tree->lock);
+		if (rc == 0)
+			rc = contents_sync(tree, local);
+		worktree_forget(tree, ids[i], 1);
+	}
+	free(ids);
+	return rc;
+}
+
+int worktree_sync(struct worktree *tree)
+{
+	int rc = overlay_writable(tree);
+
+	if (rc == 0)
+		rc = sync_files(tree);
+	if (rc == 0)
+		rc = journal_sync(tree->journal);
+	if (rc < 0 && atomic_load(&tree->failed) == 0 && rc != -ENOMEM)
+		rc = overlay_fail(tree, rc);
+	return rc;
+}
+
+static int remove_retired(struct worktree *tree)
+{
+	struct journal_stats stats;
+
+	journal_stats(tree->journal, &stats);
+	return datafiles_remove_retired(tree->files, stats.synced_lsn);
+}
+
+bool overlay_reclaim(struct worktree *tree)
+{
+	return datafiles_retired(tree->files) > 0 && journal_sync(tree->journal) == 0 &&
+	       remove_retired(tree) == 0;
+}
+
+/* About how long a journal would be that says what is true and nothing else. */
+static uint64_t live_bytes(struct worktree *tree)
+{
+	uint64_t bytes = 0;
+
+	pthread_rwlock_rdlock(&tree->lock);
+	bytes = tree->overrides_count * ENTRY_COST + tree->locals_count * NODE_COST;
+	for (struct local *at = tree->locals; at != NULL; at = at->next) {
+		WITH_LOCK(&at->lock);
+		if (at->changed && at->meta.contents == CONTENTS_LOG)
+			bytes += at->meta.size;
+	}
+	pthread_rwlock_unlock(&tree->lock);
+	return bytes;
+}
+
+static bool too_long(struct worktree *tree)
+{
+	struct journal_stats stats;
+
+	journal_stats(tree->journal, &stats);
+	return stats.bytes > JOURNAL_SLACK && stats.bytes > 2 * live_bytes(tree) + JOURNAL_SLACK;
+}
+
+static void upkeep_round(struct worktree *tree)
+{
+	int rc = worktree_sync(tree);
+
+	if (rc == 0)
+		rc = remove_retired(tree);
+	if (rc == 0 && too_long(tree))
+		rc = worktree_compact(tree);
+	if (rc < 0)
+		log_line(LOG_ERROR, "worktree", "event=upkeep_failed reason=\"%s\"", err_name(rc));
+}
+
+static void *upkeep_thread(void *arg)
+{
+	struct worktree *tree = arg;
+	struct upkeep *upkeep = &tree->upkeep;
+	bool stop = false;
+
+	while (!stop && overlay_writable(tree) == 0) {
+		uint64_t deadline = mono_ns() + SYNC_EVERY_NS;
+
+		pthread_mutex_lock(&upkeep->lock);
+		while (!upkeep->stop &&
+		       cond_wait_until(&upkeep->wake, &upkeep->lock, deadline))
+			;
+		stop = upkeep->stop;
+		pthread_mutex_unlock(&upkeep->lock);
+		if (!stop)
+			upkeep_round(tree);
+	}
+	return NULL;
+}
+
+int worktree_upkeep_start(struct worktree *tree)
+{
+	if (!worktree_is_writable(tree))
+		return 0;
+	int rc = thread_start(&tree->upkeep.thread, "upkeep", upkeep_thread, tree);
+
+	tree->upkeep.started = rc == 0;
+	return rc;
+}
