@@ -69,9 +69,8 @@ void outdated_release(struct outdated *outdated);
 
 /* Makes `path` and everything below it as it is in the base: what was added goes, what was
  * deleted or moved away comes back (a move is taken back whole), what was changed is as
- * it was. *count_out: differences that were taken back; 0: there were none. -EBUSY: what
- * would come back is in the way of something that stays: named in `err`. The kernel is to
- * be told *outdated, also after a failure. */
+ * it was. *count_out: differences that were taken back; 0: there were none. The
+ * kernel is to be told *outdated, also after a failure. */
 int worktree_discard(struct worktree *tree, const char *path, struct outdated *outdated,
 		     uint64_t *count_out, struct want *want, struct err *err)
 	__attribute__((warn_unused_result));

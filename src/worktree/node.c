@@ -186,6 +186,13 @@ struct entry *entry_find(const struct node_index *index, const struct node *pare
 	return NULL;
 }
 
+struct entry *entry_above(const struct entry *entry, bool in_base)
+{
+	const struct node *folder = entry->parent;
+
+	return in_base || folder->names == NULL ? folder->origin : folder->names;
+}
+
 void entry_attach(struct entry *entry, struct node *node)
 {
 	assert(entry->node == NULL);

@@ -42,6 +42,7 @@ struct entry {
 	uint64_t position;         /* in listings; 0: in none */
 	uint64_t segment;          /* of the journal, where the last record about it lies */
 	bool in_base;              /* the base has the name, as the journal or the tree says */
+	bool planned;              /* used by discard.c alone */
 	bool in_tree;              /* it was met in the folder's tree object */
 	bool local;                /* the overlay decides what stands here */
 	uint16_t name_len;
@@ -122,6 +123,9 @@ static inline bool node_is_submodule(const struct node *node)
 	return node->kind == 0160000; /* TREE_MODE_GITLINK */
 }
 
+/* The entry of the folder that `entry` is in: where it is now, or in the base. NULL: in
+ * the top folder. */
+struct entry *entry_above(const struct entry *entry, bool in_base);
 /* Names `node` as standing at the entry, or nothing (NULL); the entry had nothing. */
 void entry_attach(struct entry *entry, struct node *node);
 /* Takes what stands there away: the entry has nothing, the node one name less. */
