@@ -43,10 +43,10 @@ int lockfile_take(const char *path, const char *place, int *fd_out, struct lock_
 		return ret;
 	}
 	snprintf(text, sizeof(text), "%ld\n%s\n", (long)getpid(), place);
-	ret = io_truncate(fd, 0);
-	if (ret >= 0)
-		ret = io_pwrite(fd, text, strlen(text), 0);
-	if (ret < 0) {
+	ret = io_pwrite(fd, text, strlen(text), 0);
+	if (ret == 0)
+		ret = io_truncate(fd, strlen(text));
+	if (ret < 0 && ret != -ENOSPC && ret != -EDQUOT) { /* held all the same on a full disk */
 		io_close(&fd);
 		return ret;
 	}

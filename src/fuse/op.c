@@ -123,7 +123,12 @@ static void on_interrupt(fuse_req_t req, void *arg)
 static int op_run(struct op *op, struct buf *scratch, struct want *want)
 {
 	op->by.want = want;
-	return op->run(op, scratch, want);
+	int rc = op->run(op, scratch, want);
+
+	/* What was removed may still take room: it is given back only when it has to be. */
+	if (rc == -ENOSPC && worktree_reclaim(op->session->worktree))
+		rc = op->run(op, scratch, want);
+	return rc;
 }
 
 /* Gives the wants of a parked operation to the fetcher. Afterwards the operation

@@ -65,7 +65,6 @@ int worktree_setattr(struct worktree *tree, const struct worktree_request *reque
 	struct local *local;
 	struct node *node;
 	int rc = overlay_writable(tree);
-	bool again = false;
 
 	if (rc == 0)
 		rc = node_get(tree, id, &node, request->want);
@@ -79,12 +78,9 @@ int worktree_setattr(struct worktree *tree, const struct worktree_request *reque
 	rc = overlay_pin(tree, node, &local);
 	if (rc < 0)
 		return rc;
-	do {
-		pthread_mutex_lock(&local->lock);
-		rc = setattr_locked(tree, request, local, change);
-		pthread_mutex_unlock(&local->lock);
-		again = rc == -ENOSPC && !again && overlay_reclaim(tree);
-	} while (again);
+	pthread_mutex_lock(&local->lock);
+	rc = setattr_locked(tree, request, local, change);
+	pthread_mutex_unlock(&local->lock);
 	if (rc == ERR_NOT_FOUND)
 		return want_contents(tree, node, request->pid, request->want);
 	if (rc < 0)

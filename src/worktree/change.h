@@ -132,6 +132,9 @@ int worktree_sync_node(struct worktree *tree, uint64_t id) __attribute__((warn_u
 /* The same for everything. */
 int worktree_sync(struct worktree *tree) __attribute__((warn_unused_result));
 
+/* After -ENOSPC: gives back what was removed and still takes room, in data files and in
+ * the journal. True: it is worth to try again. */
+bool worktree_reclaim(struct worktree *tree);
 /* Threads that sync what is older than a few seconds and keep the journal short. */
 int worktree_upkeep_start(struct worktree *tree) __attribute__((warn_unused_result));
 /* Writes everything that is true into new segments and drops the old ones. */

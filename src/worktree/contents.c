@@ -205,18 +205,14 @@ int worktree_write(struct worktree *tree, const struct worktree_request *request
 	struct node *node;
 	struct local *local;
 	int rc = file_get(tree, request, id, &node, &local);
-	bool again = false;
 
 	if (rc < 0 || write->len == 0)
 		return rc;
 	if (write->offset > INT64_MAX - write->len)
 		return -EFBIG;
-	do {
-		pthread_mutex_lock(&local->lock);
-		rc = write_locked(tree, request, local, write);
-		pthread_mutex_unlock(&local->lock);
-		again = rc == -ENOSPC && !again && overlay_reclaim(tree);
-	} while (again);
+	pthread_mutex_lock(&local->lock);
+	rc = write_locked(tree, request, local, write);
+	pthread_mutex_unlock(&local->lock);
 	return rc == ERR_NOT_FOUND ? want_contents(tree, node, request->pid, request->want) : rc;
 }
 

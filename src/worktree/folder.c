@@ -11,6 +11,7 @@
  * ids and writing them one step; `lock` is held for writing only to link the
  * finished nodes in.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "git/tree.h"
@@ -207,6 +208,8 @@ static int load_locked(struct worktree *tree, struct node *folder, const struct 
 		rc = batch_add(tree, &batch, folder, &entry);
 	if (rc == 0)
 		rc = node_table_commit(tree->table);
+	if (rc == -ENOSPC || rc == -EDQUOT)
+		rc = 0; /* the numbers hold while the mount lives; reading must go on */
 	if (rc < 0) {
 		node_table_drop(tree->table);
 		goto out;

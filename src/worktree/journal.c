@@ -15,9 +15,9 @@
  * once, so that one that is not any more was damaged; behind it the loss of
  * power may have left anything, and the log ends at the first gap.
  *
- * Space is allocated ahead (fallocate), so that an append can lack it only when
- * more is to be allocated; the last RESERVE bytes of what is allocated are kept
- * for frames that give space back.
+ * Space is allocated with each segment (fallocate), and JOURNAL_SPARES segments are made
+ * ahead. A normal frame begins a segment only where one more can be made, so that the
+ * spares are there for what makes room on a full disk.
  */
 #include "worktree/journal_internal.h"
 
@@ -29,12 +29,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/io.h"
 #include "git/zstream.h"
 
-#define SEGMENT_BYTES_DEFAULT ((uint64_t)16 << 20)
-#define ALLOCATE_STEP ((uint64_t)4 << 20)
-#define RESERVE ((uint64_t)512 << 10)
+#define SEGMENT_BYTES_DEFAULT ((uint64_t)4 << 20)
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 static struct segment *active_locked(struct journal *journal)
@@ -56,26 +55,77 @@ static int boot_id_read(struct journal *journal, const char *path, struct err *e
 	return 0;
 }
 
-static int start_segment_locked(struct journal *journal)
+/* Sees to it that `end` lies within what is allocated. On a filesystem that cannot
+ * allocate, writing will tell. */
+static int allocate(struct segment *segment, uint64_t end)
+{
+	if (end <= segment->allocated)
+		return 0;
+	int rc = FAILPOINT_ERR("journal.allocate");
+
+	if (rc == 0)
+		rc = io_fallocate(segment->fd, 0, segment->allocated, end - segment->allocated);
+	if (rc == ERR_UNSUPPORTED || rc == -ENOSYS)
+		rc = 0;
+	if (rc == 0)
+		segment->allocated = end;
+	return rc;
+}
+
+/* One more segment, allocated, to the spares. */
+static int add_spare_locked(struct journal *journal)
 {
 	struct segment *segment;
-
-	if (journal->count == journal->cap) {
-		size_t cap = journal->cap == 0 ? 16 : journal->cap * 2;
-		struct segment **more = realloc(journal->segments, cap * sizeof(struct segment *));
-
-		if (more == NULL)
-			return -ENOMEM;
-		journal->segments = more;
-		journal->cap = cap;
-	}
 	int rc = journal_segment_create(journal, journal->next_number, &segment);
 
+	if (rc == 0) {
+		rc = allocate(segment, journal->segment_bytes);
+		if (rc < 0)
+			journal_segment_discard(journal, segment);
+	}
 	if (rc < 0)
 		return rc;
 	journal->next_number++;
 	journal->names_unsynced = true;
-	journal->segments[journal->count++] = segment;
+	journal->spares[journal->spares_count++] = segment;
+	return 0;
+}
+
+static int refill_locked(struct journal *journal)
+{
+	while (journal->spares_count < JOURNAL_SPARES) {
+		int rc = add_spare_locked(journal);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int journal_refill(struct journal *journal)
+{
+	WITH_LOCK(&journal->lock);
+	return journal->read_only ? -EROFS : refill_locked(journal);
+}
+
+/* The next spare becomes the active segment, if `need` may have it. */
+static int start_segment_locked(struct journal *journal, enum journal_need need)
+{
+	static const unsigned left[] = {
+		[JOURNAL_NORMAL] = JOURNAL_SPARES, [JOURNAL_FREES] = 1, [JOURNAL_CLEANS] = 0
+	};
+	int rc = add_spare_locked(journal);
+
+	if (rc < 0 && journal->spares_count <= left[need])
+		return rc;
+	rc = journal_segments_room(journal);
+	if (rc < 0)
+		return rc;
+	journal->segments[journal->count++] = journal->spares[0];
+	memmove(journal->spares, journal->spares + 1,
+		--journal->spares_count * sizeof(journal->spares[0]));
+	if (journal->spares_count < JOURNAL_SPARES)
+		(void)!refill_locked(journal); /* `pressed` says that they are missing */
 	return 0;
 }
 
@@ -112,7 +162,7 @@ int journal_open(struct journal **out, const struct journal_config *config,
 		rc = journal_recover(journal, replay, arg, recovery, err);
 	if (rc == 0 && !config->read_only) {
 		/* A segment of this boot, so that recovery can tell under which it was written. */
-		rc = start_segment_locked(journal);
+		rc = start_segment_locked(journal, JOURNAL_CLEANS);
 		if (rc < 0)
 			err_sys(err, -rc, "cannot write to the journal in %s", config->dir);
 	}
@@ -129,6 +179,8 @@ void journal_close(struct journal *journal)
 		return;
 	for (size_t i = 0; i < journal->count; i++)
 		journal_segment_free(journal->segments[i]);
+	while (journal->spares_count > 0)
+		journal_segment_discard(journal, journal->spares[--journal->spares_count]);
 	free(journal->segments);
 	io_close(&journal->dir_fd);
 	pthread_cond_destroy(&journal->sync_done);
@@ -138,42 +190,21 @@ void journal_close(struct journal *journal)
 
 /* --- appending --- */
 
-/* Sees to it that `end` lies within what is allocated. On a filesystem that cannot
- * allocate, writing will tell. */
-static int allocate_locked(struct segment *segment, uint64_t end)
-{
-	uint64_t step = ALLOCATE_STEP;
-
-	if (end <= segment->allocated)
-		return 0;
-	if (end > segment->allocated + step)
-		step = end - segment->allocated;
-	int rc = io_fallocate(segment->fd, 0, segment->allocated, step);
-
-	if (rc == ERR_UNSUPPORTED || rc == -ENOSYS)
-		rc = 0;
-	if (rc == 0)
-		segment->allocated += step;
-	return rc;
-}
-
-/* Room for a frame in the active segment, or in a new one. A segment that is full
- * goes on where no other can be made. */
+/* Room for a frame in the active segment, or in the next. */
 static int room_locked(struct journal *journal, size_t len, enum journal_need need)
 {
 	struct segment *segment = active_locked(journal);
-	uint64_t reserve = need == JOURNAL_FREES ? 0 : RESERVE;
-	int rc;
 
 	if (journal->failed != 0 || journal->read_only)
 		return -EROFS;
-	if (segment->used + len > journal->segment_bytes && segment->used > SEGMENT_HEAD_LEN &&
-	    start_segment_locked(journal) == 0)
+	if (segment->used + len > journal->segment_bytes && segment->used > SEGMENT_HEAD_LEN) {
+		int rc = start_segment_locked(journal, need);
+
+		if (rc < 0)
+			return rc;
 		segment = active_locked(journal);
-	rc = allocate_locked(segment, segment->used + frame_room(len) + RESERVE);
-	if (rc == -ENOSPC || rc == -EDQUOT)
-		rc = allocate_locked(segment, segment->used + frame_room(len) + reserve);
-	return rc;
+	}
+	return allocate(segment, segment->used + len);
 }
 
 int journal_room(struct journal *journal, size_t len)
@@ -203,7 +234,9 @@ static int append_locked(struct journal *journal, struct buf *frame, const void 
 	if (data_len > 0)
 		crc = crc32_of(crc, data, data_len);
 	put_le32(head + 8, crc);
-	return io_pwritev(segment->fd, iov, data_len > 0 ? 2 : 1, segment->used);
+	int rc = FAILPOINT_ERR("journal.write");
+
+	return rc == 0 ? io_pwritev(segment->fd, iov, data_len > 0 ? 2 : 1, segment->used) : rc;
 }
 
 int journal_append(struct journal *journal, struct buf *frame, const void *data, size_t data_len,
@@ -234,7 +267,7 @@ int journal_rotate(struct journal *journal, uint64_t *segment_out)
 	WITH_LOCK(&journal->lock);
 	if (journal->failed != 0 || journal->read_only)
 		return -EROFS;
-	int rc = start_segment_locked(journal);
+	int rc = start_segment_locked(journal, JOURNAL_CLEANS);
 
 	if (rc == 0)
 		*segment_out = active_locked(journal)->number;
@@ -292,8 +325,10 @@ static int sync_segments(struct journal *journal, uint64_t first, uint64_t last)
 
 		if (segment == NULL)
 			continue;
-		int rc = io_sync_data(segment->fd);
+		int rc = FAILPOINT_ERR("journal.sync");
 
+		if (rc == 0)
+			rc = io_sync_data(segment->fd);
 		segment_put(journal, segment);
 		if (rc < 0)
 			return rc;
@@ -403,6 +438,7 @@ void journal_stats(struct journal *journal, struct journal_stats *out)
 		.last_lsn = journal->last_lsn,
 		.synced_lsn = journal->synced_lsn,
 		.syncs = journal->syncs,
+		.pressed = journal->spares_count < JOURNAL_SPARES,
 		.failed = journal->failed,
 	};
 	for (size_t i = 0; i < journal->count; i++) {
@@ -412,6 +448,8 @@ void journal_stats(struct journal *journal, struct journal_stats *out)
 		out->disk_bytes += segment->allocated > segment->used ? segment->allocated :
 									segment->used;
 	}
+	for (unsigned i = 0; i < journal->spares_count; i++)
+		out->disk_bytes += journal->spares[i]->allocated;
 	if (journal->count > 0) {
 		out->oldest = journal->segments[0]->number;
 		out->active = active_locked(journal)->number;

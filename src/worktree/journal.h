@@ -30,7 +30,7 @@ struct journal;
 struct journal_config {
 	const char *dir;          /* made where missing */
 	enum hash_algo algo;
-	uint64_t segment_bytes;   /* a segment is closed when it is larger; 0: 16 MiB */
+	uint64_t segment_bytes;   /* a segment is closed when it is larger; 0: 4 MiB */
 	const char *boot_id_path; /* holds the id of the running boot; NULL: the one in /proc */
 	bool read_only;           /* nothing is changed on the disk; append and sync are -EROFS */
 };
@@ -72,9 +72,12 @@ struct journal_place {
 	uint64_t lsn;
 };
 
+/* On a full disk there are still JOURNAL_SPARES segments for what makes room again. */
+#define JOURNAL_SPARES 2
 enum journal_need {
 	JOURNAL_NORMAL,
-	JOURNAL_FREES, /* gives space back, or records what has happened: may use the reserve */
+	JOURNAL_FREES,  /* gives space back, or records what has happened: all spares but one */
+	JOURNAL_CLEANS, /* says again what is true, so that older segments can go: all of them */
 };
 
 /* Appends `frame`: JOURNAL_HEAD_LEN bytes to be filled in, then items; then
@@ -97,6 +100,8 @@ int journal_sync(struct journal *journal) __attribute__((warn_unused_result));
 int journal_read(struct journal *journal, uint64_t segment, uint64_t offset, void *data,
 		 size_t len) __attribute__((warn_unused_result));
 
+/* Makes the spares that are missing. -ENOSPC: the disk is still full. */
+int journal_refill(struct journal *journal) __attribute__((warn_unused_result));
 /* Frames go into a new segment from now on; its number. */
 int journal_rotate(struct journal *journal, uint64_t *segment_out)
 	__attribute__((warn_unused_result));
@@ -114,6 +119,7 @@ struct journal_stats {
 	uint64_t last_lsn;
 	uint64_t synced_lsn;
 	uint64_t syncs;          /* fdatasync(2) calls */
+	bool pressed;            /* spares are missing: the disk is full, or was */
 	int failed;              /* 0, or why the journal takes nothing any more */
 };
 void journal_stats(struct journal *journal, struct journal_stats *out);

@@ -36,6 +36,8 @@ struct journal {
 	struct segment **segments;  /* owned; oldest first; guarded by lock, as all below */
 	size_t count;
 	size_t cap;
+	struct segment *spares[JOURNAL_SPARES + 1]; /* empty, allocated; the next one first */
+	unsigned spares_count;
 	uint64_t next_number;
 	uint64_t last_lsn;
 	uint64_t synced_lsn;
@@ -57,6 +59,10 @@ int journal_segment_create(struct journal *journal, uint64_t number, struct segm
 	__attribute__((warn_unused_result));
 /* The last reference is gone. */
 void journal_segment_free(struct segment *segment);
+/* One that nobody wrote a frame to: its file goes as well. */
+void journal_segment_discard(struct journal *journal, struct segment *segment);
+/* Room for one more in journal->segments. */
+int journal_segments_room(struct journal *journal) __attribute__((warn_unused_result));
 /* "<16 digits>.log" */
 void journal_segment_name(uint64_t number, char out[32]);
 

@@ -48,6 +48,30 @@ void journal_segment_free(struct segment *segment)
 	free(segment);
 }
 
+void journal_segment_discard(struct journal *journal, struct segment *segment)
+{
+	char name[32];
+
+	journal_segment_name(segment->number, name);
+	/* One that stays is empty, and goes when the journal is opened. */
+	(void)!io_unlink(journal->dir_fd, name);
+	journal_segment_free(segment);
+}
+
+int journal_segments_room(struct journal *journal)
+{
+	if (journal->count < journal->cap)
+		return 0;
+	size_t cap = journal->cap == 0 ? 16 : journal->cap * 2;
+	struct segment **more = realloc(journal->segments, cap * sizeof(struct segment *));
+
+	if (more == NULL)
+		return -ENOMEM;
+	journal->segments = more;
+	journal->cap = cap;
+	return 0;
+}
+
 static int head_write(const struct journal *journal, struct segment *segment)
 {
 	uint8_t head[SEGMENT_HEAD_LEN] = { 0 };
@@ -399,16 +423,8 @@ static int compare(const void *a, const void *b)
 
 static int add_segment(struct journal *journal, const char *name, uint64_t number)
 {
-	if (journal->count == journal->cap) {
-		size_t cap = journal->cap == 0 ? 16 : journal->cap * 2;
-		struct segment **more = realloc(journal->segments, cap * sizeof(struct segment *));
-
-		if (more == NULL)
-			return -ENOMEM;
-		journal->segments = more;
-		journal->cap = cap;
-	}
-	struct segment *segment = calloc(1, sizeof(*segment));
+	int room = journal_segments_room(journal);
+	struct segment *segment = room == 0 ? calloc(1, sizeof(*segment)) : NULL;
 
 	if (segment == NULL)
 		return -ENOMEM;

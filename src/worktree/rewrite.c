@@ -1,6 +1,7 @@
 /*
- * Compaction: everything that is true is appended again, to a new segment and
- * beside those who write; then all older segments go.
+ * Compaction: what is true and lies in the oldest segments is appended again, beside those
+ * who write; then those segments go. From the oldest on, one by one: so a full disk
+ * needs room for one segment only.
  *
  * An item may be written again at any time (item.h), so this needs no order and no
  * stop: what is written again is how it is at that moment, and what somebody else
@@ -75,7 +76,7 @@ int rewrite_local(struct worktree *tree, struct local *local)
 		return rc;
 	rc = frame_append_data(tree, NULL, &frame,
 			       (struct iovec){ .iov_base = data.data, .iov_len = data.len },
-			       JOURNAL_FREES, &place);
+			       JOURNAL_CLEANS, &place);
 	if (rc < 0)
 		return rc;
 	__atomic_store_n(&local->segment, place.segment, __ATOMIC_RELAXED);
@@ -90,14 +91,19 @@ int rewrite_local(struct worktree *tree, struct local *local)
 
 /* --- all nodes --- */
 
-static int collect_ids(struct worktree *tree, uint64_t **out, size_t *count_out)
+/* Nodes of which something may lie in segments before `segment`: those with records
+ * there, and folders, for their names. */
+static int collect_ids(struct worktree *tree, uint64_t segment, uint64_t **out,
+		       size_t *count_out)
 {
 	pthread_rwlock_rdlock(&tree->lock);
 	uint64_t *ids = malloc((tree->locals_count + 1) * sizeof(*ids));
 	size_t count = 0;
 
 	for (struct local *at = tree->locals; ids != NULL && at != NULL; at = at->next)
-		ids[count++] = at->node->id;
+		if (at->overrides != NULL ||
+		    __atomic_load_n(&at->segment, __ATOMIC_RELAXED) < segment)
+			ids[count++] = at->node->id;
 	pthread_rwlock_unlock(&tree->lock);
 	if (ids == NULL)
 		return -ENOMEM;
@@ -130,6 +136,8 @@ static int renew(struct worktree *tree, struct local *local, uint64_t segment)
 	int rc = 0;
 	bool done = false;
 
+	if (__atomic_load_n(&local->segment, __ATOMIC_RELAXED) >= segment)
+		return 0;
 	while (rc == 0 && !done) {
 		rc = contents_sync(tree, local);
 		if (rc < 0)
@@ -185,7 +193,7 @@ static int renew_entries(struct worktree *tree, const struct local *folder, uint
 			count++;
 		}
 		if (rc == 0 && count > 0)
-			rc = frame_append(tree, NULL, &frame, JOURNAL_FREES, &place);
+			rc = frame_append(tree, NULL, &frame, JOURNAL_CLEANS, &place);
 		for (; rc == 0 && count > 0 && first != at; first = first->next_local)
 			if (first->segment < segment)
 				first->segment = place.segment;
@@ -222,22 +230,17 @@ static int renew_rest(struct worktree *tree)
 		rc = item_base(&frame, &tree->overlay_base);
 	if (rc == 0)
 		rc = item_of_id(&frame, ITEM_NEXT_ID, next_id);
-	return rc == 0 ? frame_append(tree, NULL, &frame, JOURNAL_FREES, &place) : rc;
+	return rc == 0 ? frame_append(tree, NULL, &frame, JOURNAL_CLEANS, &place) : rc;
 }
 
-int worktree_compact(struct worktree *tree)
+/* All that is true is in segments from `segment` on afterwards, and the others are gone.
+ * compact_lock is held. */
+static int compact_before(struct worktree *tree, uint64_t segment)
 {
 	uint64_t *ids = NULL;
-	uint64_t segment;
 	size_t count;
-	int rc = overlay_writable(tree);
+	int rc = collect_ids(tree, segment, &ids, &count);
 
-	if (rc < 0)
-		return rc;
-	WITH_LOCK(&tree->compact_lock);
-	rc = journal_rotate(tree->journal, &segment);
-	if (rc == 0)
-		rc = collect_ids(tree, &ids, &count);
 	if (rc == 0)
 		rc = renew_nodes(tree, ids, count, segment);
 	if (rc == 0)
@@ -254,4 +257,25 @@ int worktree_compact(struct worktree *tree)
 	if (rc == 0)
 		atomic_fetch_add(&tree->compactions, 1);
 	return rc;
+}
+
+int worktree_compact(struct worktree *tree)
+{
+	uint64_t segment;
+	int rc = overlay_writable(tree);
+
+	if (rc < 0)
+		return rc;
+	WITH_LOCK(&tree->compact_lock);
+	rc = journal_rotate(tree->journal, &segment);
+	return rc == 0 ? compact_before(tree, segment) : rc;
+}
+
+int compact_oldest(struct worktree *tree)
+{
+	struct journal_stats stats;
+
+	WITH_LOCK(&tree->compact_lock);
+	journal_stats(tree->journal, &stats);
+	return stats.oldest < stats.active ? compact_before(tree, stats.oldest + 1) : 0;
 }

@@ -11,4 +11,7 @@
  * yet; a data file has been synced once, or has no `before`. */
 int rewrite_local(struct worktree *tree, struct local *local) __attribute__((warn_unused_result));
 
+/* The oldest segment goes; what of it is true is appended again. */
+int compact_oldest(struct worktree *tree) __attribute__((warn_unused_result));
+
 #endif

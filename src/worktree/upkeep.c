@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "worktree/worktree_internal.h"
+#include "worktree/rewrite.h"
 
 #define SYNC_EVERY_NS (2 * NS_PER_S) /* leaves the disk three seconds of the five promised */
 /* The journal is compacted when it is longer than twice what it says, and this. */
@@ -80,12 +80,6 @@ static int remove_retired(struct worktree *tree)
 	return datafiles_remove_retired(tree->files, stats.synced_lsn);
 }
 
-bool overlay_reclaim(struct worktree *tree)
-{
-	return datafiles_retired(tree->files) > 0 && journal_sync(tree->journal) == 0 &&
-	       remove_retired(tree) == 0;
-}
-
 /* About how long a journal would be that says what is true and nothing else. */
 static uint64_t live_bytes(struct worktree *tree)
 {
@@ -102,23 +96,56 @@ static uint64_t live_bytes(struct worktree *tree)
 	return bytes;
 }
 
-static bool too_long(struct worktree *tree)
+/* Compacts from the oldest segment on, at most once through all, until the journal is no
+ * longer than `factor` / 4 of what it says, and `slack`. */
+static int shorten(struct worktree *tree, unsigned factor, uint64_t slack)
 {
 	struct journal_stats stats;
+	int rc = 0;
 
 	journal_stats(tree->journal, &stats);
-	return stats.bytes > JOURNAL_SLACK && stats.bytes > 2 * live_bytes(tree) + JOURNAL_SLACK;
+	uint64_t goal = stats.bytes > slack ? live_bytes(tree) / 4 * factor + slack : UINT64_MAX;
+
+	for (uint64_t left = stats.segments; rc == 0 && left > 0 && stats.bytes > goal; left--) {
+		rc = compact_oldest(tree);
+		journal_stats(tree->journal, &stats);
+	}
+	return rc;
+}
+
+bool worktree_reclaim(struct worktree *tree)
+{
+	struct journal_stats before, after;
+	uint64_t retired;
+
+	if (!worktree_is_writable(tree))
+		return false;
+	retired = datafiles_retired(tree->files);
+	journal_stats(tree->journal, &before);
+	if (journal_sync(tree->journal) < 0 || remove_retired(tree) < 0)
+		return false;
+	if (shorten(tree, 5, 2 * before.bytes / before.segments) < 0)
+		return false;
+	(void)!journal_refill(tree->journal); /* `pressed` says whether it could */
+	journal_stats(tree->journal, &after);
+	return retired > 0 || after.segments < before.segments ||
+	       (before.pressed && !after.pressed);
 }
 
 static void upkeep_round(struct worktree *tree)
 {
+	struct journal_stats stats;
 	int rc = worktree_sync(tree);
 
+	journal_stats(tree->journal, &stats);
 	if (rc == 0)
 		rc = remove_retired(tree);
-	if (rc == 0 && too_long(tree))
-		rc = worktree_compact(tree);
-	if (rc < 0)
+	if (rc == 0)
+		rc = stats.pressed ? shorten(tree, 5, 2 * stats.bytes / stats.segments) :
+				     shorten(tree, 8, JOURNAL_SLACK);
+	if (rc == 0)
+		rc = journal_refill(tree->journal);
+	if (rc < 0 && rc != -ENOSPC && rc != -EDQUOT)
 		log_line(LOG_ERROR, "worktree", "event=upkeep_failed reason=\"%s\"", err_name(rc));
 }
 

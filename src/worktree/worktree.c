@@ -29,13 +29,17 @@ static int remember(void *arg, const struct node_record *record)
 	struct node_index *index = &tree->index;
 	struct node *parent = node_by_id(index, record->parent);
 
-	if (record->id < index->next_id || record->id - index->next_id >= ID_GAP_MAX ||
-	    (parent == NULL) != (record->id == WORKTREE_ROOT))
+	if (record->id < index->next_id || record->id - index->next_id >= ID_GAP_MAX)
 		return ERR_CORRUPT;
 	int rc = node_index_reserve(index, (size_t)(record->id - index->next_id) + 1);
 
 	if (rc < 0)
 		return rc;
+	if ((parent == NULL) != (record->id == WORKTREE_ROOT)) {
+		/* Its folder was given a number while the disk was full. */
+		index->next_id = record->id + 1;
+		return 0;
+	}
 	struct node *node = node_new(record->id, record->mode, 0);
 	struct entry *entry = NULL;
 

@@ -185,9 +185,6 @@ void contents_set_unsynced(struct worktree *tree, struct local *local, bool unsy
 int contents_sync(struct worktree *tree, struct local *local) __attribute__((warn_unused_result));
 /* Clears set-id bits as a write by a caller without CAP_FSETID does. */
 void meta_kill_setid(struct meta *meta);
-/* After -ENOSPC: gives back what files that were removed still hold. True: it is
- * worth to try again. No lock is held. */
-bool overlay_reclaim(struct worktree *tree);
 
 /* --- names.c --- */
 
