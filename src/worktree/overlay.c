@@ -25,7 +25,7 @@
 #include "base/io.h"
 #include "worktree/worktree_internal.h"
 
-#define FRAME_MAX (JOURNAL_FRAME_MAX - 1)
+#define FRAME_MAX JOURNAL_FRAME_MAX
 
 struct timespec time_now(void)
 {
@@ -88,26 +88,36 @@ int overlay_open(struct worktree *tree, const struct worktree_config *config, st
 	return 0;
 }
 
+/* Nothing differs, so what the journal says of the old base is of no use: the places of
+ * nodes that are other ones now, times of folders. */
+static int begin_anew(struct worktree *tree)
+{
+	struct oid old = tree->overlay_base;
+
+	pthread_rwlock_wrlock(&tree->lock);
+	for (struct local *at = tree->locals; at != NULL; at = at->next) {
+		WITH_LOCK(&at->lock);
+		local_clear(at);
+		at->anchored = false;
+	}
+	pthread_rwlock_unlock(&tree->lock);
+	tree->overlay_base = tree->commit;
+	int rc = worktree_compact(tree);
+
+	if (rc < 0)
+		tree->overlay_base = old;
+	return rc;
+}
+
 int overlay_start(struct worktree *tree, struct err *err)
 {
-	AUTO_BUF struct buf frame = BUF_INIT_MAX(FRAME_MAX);
-	struct journal_place place;
-	int rc;
+	int rc = 0;
 
-	if (oid_is_set(&tree->overlay_base) && oid_equal(&tree->overlay_base, &tree->commit))
-		return 0;
-	assert(!worktree_is_dirty(tree));
-	rc = frame_begin(&frame);
-	if (rc == 0)
-		rc = item_base(&frame, &tree->commit);
-	if (rc == 0)
-		rc = journal_append(tree->journal, &frame, NULL, 0, 0, JOURNAL_NORMAL, &place);
-	if (rc == 0)
-		rc = journal_sync(tree->journal);
-	if (rc < 0)
-		return err_set(err, rc, "cannot write to the journal: %s", err_name(rc));
-	tree->overlay_base = tree->commit;
-	return 0;
+	if (!oid_is_set(&tree->overlay_base) || !oid_equal(&tree->overlay_base, &tree->commit)) {
+		assert(!worktree_is_dirty(tree));
+		rc = begin_anew(tree);
+	}
+	return rc < 0 ? err_set(err, rc, "cannot write to the journal: %s", err_name(rc)) : 0;
 }
 
 void overlay_close(struct worktree *tree)
@@ -134,6 +144,21 @@ bool worktree_overlay_base(struct worktree *tree, struct oid *commit_out)
 	return oid_is_set(&tree->overlay_base);
 }
 
+/* Names apart. The times of a folder move with everything that comes and goes in it, and
+ * are nothing to keep. */
+static bool local_differs(struct worktree *tree, struct local *local)
+{
+	WITH_LOCK(&local->lock);
+	struct meta base = node_base_meta(tree, local->node);
+
+	if (local->xattrs != NULL)
+		return true;
+	if (!local->changed || local->node->kind == 0)
+		return false;
+	return !S_ISDIR(local->node->type) || local->meta.mode != base.mode ||
+	       local->meta.uid != base.uid || local->meta.gid != base.gid;
+}
+
 bool worktree_is_dirty(struct worktree *tree)
 {
 	bool dirty = false;
@@ -141,7 +166,7 @@ bool worktree_is_dirty(struct worktree *tree)
 	pthread_rwlock_rdlock(&tree->lock);
 	dirty = tree->overrides_count > 0;
 	for (struct local *local = tree->locals; !dirty && local != NULL; local = local->next)
-		dirty = local->changed || local->xattrs != NULL;
+		dirty = local_differs(tree, local);
 	pthread_rwlock_unlock(&tree->lock);
 	return dirty;
 }

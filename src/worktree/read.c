@@ -49,7 +49,7 @@ static uint32_t mode_of(uint32_t kind)
 }
 
 /* As it is in the base. */
-static struct meta base_meta(const struct worktree *tree, const struct node *node)
+struct meta node_base_meta(const struct worktree *tree, const struct node *node)
 {
 	return (struct meta){
 		.mode = mode_of(node->kind),
@@ -65,7 +65,7 @@ static struct meta base_meta(const struct worktree *tree, const struct node *nod
 
 struct meta overlay_meta(struct worktree *tree, const struct local *local)
 {
-	return local->changed ? local->meta : base_meta(tree, local->node);
+	return local->changed ? local->meta : node_base_meta(tree, local->node);
 }
 
 static struct meta meta_of_locked(struct worktree *tree, struct node *node)
@@ -73,7 +73,7 @@ static struct meta meta_of_locked(struct worktree *tree, struct node *node)
 	struct local *local = node->local;
 
 	if (local == NULL)
-		return base_meta(tree, node);
+		return node_base_meta(tree, node);
 	WITH_LOCK(&local->lock);
 	return overlay_meta(tree, local);
 }

@@ -107,6 +107,17 @@ static int root_make(struct worktree *tree, struct err *err)
 
 /* --- opening --- */
 
+/* Readers come without end; who changes names must get his turn. Nobody takes it twice. */
+static void lock_init(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
 int worktree_open(struct worktree **out, const struct worktree_config *config, struct err *err)
 {
 	struct worktree *tree = calloc(1, sizeof(*tree));
@@ -122,7 +133,7 @@ int worktree_open(struct worktree **out, const struct worktree_config *config, s
 	tree->overlay_fd = -1;
 	node_index_init(&tree->index);
 	pthread_mutex_init(&tree->load_lock, NULL);
-	pthread_rwlock_init(&tree->lock, NULL);
+	lock_init(&tree->lock);
 	pthread_mutex_init(&tree->compact_lock, NULL);
 
 	if (!config->inspect)

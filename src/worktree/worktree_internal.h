@@ -85,6 +85,8 @@ int folder_read(struct worktree *tree, struct node *folder, struct want *want)
 
 /* Bytes of the base's contents, or NODE_SIZE_UNKNOWN. */
 uint64_t node_base_size(struct worktree *tree, struct node *node);
+/* Attributes as they are in the base. */
+struct meta node_base_meta(const struct worktree *tree, const struct node *node);
 /* The caller holds `lock`; the node's own is taken. */
 void attr_fill_locked(struct worktree *tree, struct node *node, struct worktree_attr *out);
 /* ERR_AGAIN, wanting the contents of the node. Takes `lock`. */
