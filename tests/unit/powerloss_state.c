@@ -1,0 +1,598 @@
+/*
+ * States from a log; the model stands in powerloss.h.
+ *
+ * A state is made in memory first: states that are the same for the same promises
+ * are looked at once. Then it is written to a folder of its own, on a tmpfs where
+ * there is one, because the checks sync.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/io.h"
+#include "powerloss_internal.h"
+
+#define SECTOR 512U
+#define PAGE 4096U
+
+enum names { NAMES_KEPT, NAMES_LOST, NAMES_SOME, NAMES_FIRST_SOME, NAMES_KINDS };
+enum contents {
+	CONTENTS_KEPT,
+	CONTENTS_LOST,
+	CONTENTS_SIZE_ONLY, /* as of an allocation that was delayed: zeros */
+	CONTENTS_CUT,       /* what lies before some sector */
+	CONTENTS_BEHIND,    /* what lies behind it: written back out of order */
+	CONTENTS_STEP,      /* as they were in between */
+	CONTENTS_PAGES,     /* each page for itself */
+	CONTENTS_SECTORS,   /* each sector for itself */
+	CONTENTS_MIXED,     /* each file otherwise */
+};
+
+static const char *const names_words[] = { "kept", "lost", "some", "the first ones" };
+static const char *const contents_words[] = {
+	"kept", "lost", "sizes alone", "cut", "the ends alone", "as in between",
+	"pages on their own", "sectors on their own", "mixed",
+};
+
+/* The extreme ones; random ones are NAMES_SOME or NAMES_FIRST_SOME with CONTENTS_MIXED. */
+static const struct kind {
+	enum names names;
+	enum contents contents;
+} extremes[] = {
+	{ NAMES_LOST, CONTENTS_LOST },      { NAMES_KEPT, CONTENTS_KEPT },
+	{ NAMES_KEPT, CONTENTS_LOST },      { NAMES_LOST, CONTENTS_KEPT },
+	{ NAMES_KEPT, CONTENTS_SIZE_ONLY }, { NAMES_KEPT, CONTENTS_CUT },
+	{ NAMES_KEPT, CONTENTS_BEHIND },
+};
+#define EXTREMES (sizeof(extremes) / sizeof(extremes[0]))
+
+struct link {
+	uint32_t folder;
+	uint32_t node;
+	const char *name; /* NULL: taken away */
+};
+
+struct state {
+	const struct powerloss *loss;
+	size_t point; /* events before it have happened */
+	struct kind kind;
+	uint64_t random;
+	size_t *covered;      /* for each node: events before this one are kept */
+	struct link *links;
+	size_t link_count;
+	char **paths;         /* for each node that has a name: in the state's folder */
+	struct buf *contents; /* for each of these nodes */
+};
+
+struct run {
+	struct powerloss *loss;
+	const struct powerloss_plan *plan;
+	powerloss_check_fn *check;
+	void *arg;
+	uint64_t seed;
+	char dir[128];
+	uint64_t *seen; /* hashes of states and promises */
+	size_t seen_count;
+	char wrong[1024]; /* "": nothing */
+};
+
+static uint64_t draw(uint64_t *random)
+{
+	uint64_t x = *random += 0x9e3779b97f4a7c15U;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9U;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebU;
+	return x ^ x >> 31;
+}
+
+static uint64_t draw_up_to(uint64_t *random, uint64_t most)
+{
+	return draw(random) % (most + 1);
+}
+
+static bool is_kept(const struct state *state, size_t event, uint32_t node)
+{
+	return event < state->loss->base_count || event < state->covered[node];
+}
+
+static void find_covered(struct state *state)
+{
+	memset(state->covered, 0, state->loss->node_count * sizeof(*state->covered));
+	for (size_t i = 0; i < state->point; i++) {
+		const struct event *event = &state->loss->events[i];
+
+		if (event->kind == EVENT_SYNC && event->covers > state->covered[event->node])
+			state->covered[event->node] = event->covers;
+	}
+}
+
+static bool is_about_names(const struct event *event)
+{
+	return event->kind == EVENT_NAME || event->kind == EVENT_UNNAME ||
+	       event->kind == EVENT_RENAME;
+}
+
+static bool name_is_kept(const struct state *state, size_t i)
+{
+	const struct event *event = &state->loss->events[i];
+
+	return is_kept(state, i, event->folder[0]) &&
+	       (event->kind != EVENT_RENAME || is_kept(state, i, event->folder[1]));
+}
+
+static void unlink_name(struct state *state, uint32_t folder, const char *name, uint32_t node)
+{
+	for (size_t i = 0; i < state->link_count; i++) {
+		struct link *link = &state->links[i];
+
+		if (link->name != NULL && link->folder == folder &&
+		    strcmp(link->name, name) == 0 && (node == NO_NODE || link->node == node))
+			link->name = NULL;
+	}
+}
+
+static void link_name(struct state *state, uint32_t folder, const char *name, uint32_t node)
+{
+	unlink_name(state, folder, name, NO_NODE);
+	state->links = grow_list(state->links, state->link_count, sizeof(struct link));
+	state->links[state->link_count++] = (struct link){ folder, node, name };
+}
+
+static void apply_name(struct state *state, const struct event *event)
+{
+	if (event->kind == EVENT_NAME) {
+		link_name(state, event->folder[0], event->name[0], event->node);
+		return;
+	}
+	unlink_name(state, event->folder[0], event->name[0], event->node);
+	if (event->kind == EVENT_RENAME)
+		link_name(state, event->folder[1], event->name[1], event->node);
+}
+
+/* Which changes of names have happened. */
+static void make_links(struct state *state)
+{
+	size_t open = 0, first;
+
+	state->link_count = 0;
+	for (size_t i = 0; i < state->point; i++)
+		open += is_about_names(&state->loss->events[i]) && !name_is_kept(state, i);
+	first = draw_up_to(&state->random, open);
+	for (size_t i = 0; i < state->point; i++) {
+		const struct event *event = &state->loss->events[i];
+		bool happened = is_about_names(event);
+
+		if (happened && !name_is_kept(state, i)) {
+			happened = state->kind.names == NAMES_KEPT ||
+				   (state->kind.names == NAMES_SOME && draw(&state->random) % 2) ||
+				   (state->kind.names == NAMES_FIRST_SOME && first > 0);
+			first -= first > 0;
+		}
+		if (happened)
+			apply_name(state, event);
+	}
+}
+
+/* One file's changes: `count` in all, the first `kept` of them on the disk. Version
+ * v is what it was after v of them. */
+struct versions {
+	const struct event **events;
+	uint64_t *sizes; /* of each version */
+	size_t count, kept;
+	uint64_t size_max;
+};
+
+static uint64_t size_after(uint64_t size, const struct event *event)
+{
+	uint64_t end = event->offset + (event->kind == EVENT_WRITE ? event->len : 0);
+
+	if (event->kind == EVENT_TRUNCATE)
+		return event->offset;
+	return event->kind != EVENT_ZERO && end > size ? end : size;
+}
+
+static void find_versions(const struct state *state, uint32_t node, struct versions *out)
+{
+	*out = (struct versions){ .count = 0 };
+	out->sizes = grow_list(NULL, 0, sizeof(*out->sizes));
+	out->sizes[0] = 0;
+	for (size_t i = 0; i < state->point; i++) {
+		const struct event *event = &state->loss->events[i];
+
+		if (event->node != node || event->kind < EVENT_WRITE || event->kind > EVENT_GROW)
+			continue;
+		out->events = grow_list(out->events, out->count, sizeof(*out->events));
+		out->events[out->count++] = event;
+		out->sizes = grow_list(out->sizes, out->count, sizeof(*out->sizes));
+		out->sizes[out->count] = size_after(out->sizes[out->count - 1], event);
+		if (out->sizes[out->count] > out->size_max)
+			out->size_max = out->sizes[out->count];
+		if (is_kept(state, i, node))
+			out->kept = out->count;
+	}
+}
+
+/* How one file comes out. */
+struct picks {
+	enum contents contents;
+	uint64_t cut;  /* a sector */
+	size_t step;   /* a version */
+	size_t page;   /* the version of the page that is being picked */
+	uint64_t size;
+};
+
+static size_t pick_any(const struct versions *versions, uint64_t *random)
+{
+	return versions->kept + draw_up_to(random, versions->count - versions->kept);
+}
+
+static void pick_file(struct state *state, const struct versions *versions, struct picks *picks)
+{
+	size_t size = versions->count;
+
+	picks->contents = state->kind.contents;
+	if (picks->contents == CONTENTS_MIXED)
+		picks->contents = (enum contents)draw_up_to(&state->random, CONTENTS_SECTORS);
+	picks->cut = draw_up_to(&state->random, versions->size_max / SECTOR);
+	picks->step = pick_any(versions, &state->random);
+	if (picks->contents == CONTENTS_LOST)
+		size = versions->kept;
+	else if (picks->contents == CONTENTS_STEP)
+		size = picks->step;
+	else if (picks->contents >= CONTENTS_PAGES && draw(&state->random) % 2)
+		size = pick_any(versions, &state->random);
+	picks->size = versions->sizes[size];
+	/* Of a file that has been cut, half the time the size was not written either. */
+	if (picks->contents == CONTENTS_CUT && picks->cut * SECTOR < picks->size &&
+	    picks->cut * SECTOR >= versions->sizes[versions->kept] && draw(&state->random) % 2)
+		picks->size = picks->cut * SECTOR;
+}
+
+/* The version that a sector shows. Sectors are asked for in order. */
+static size_t pick_sector(struct state *state, const struct versions *versions,
+			  struct picks *picks, uint64_t sector)
+{
+	switch (picks->contents) {
+	case CONTENTS_KEPT:
+		return versions->count;
+	case CONTENTS_LOST:
+	case CONTENTS_SIZE_ONLY:
+		return versions->kept;
+	case CONTENTS_CUT:
+		return sector < picks->cut ? versions->count : versions->kept;
+	case CONTENTS_BEHIND:
+		return sector >= picks->cut ? versions->count : versions->kept;
+	case CONTENTS_STEP:
+		return picks->step;
+	case CONTENTS_PAGES:
+		if (sector % (PAGE / SECTOR) == 0)
+			picks->page = pick_any(versions, &state->random);
+		return picks->page;
+	case CONTENTS_SECTORS:
+	case CONTENTS_MIXED:
+		break;
+	}
+	return pick_any(versions, &state->random);
+}
+
+/* What change number `index` does to the sectors that show it. */
+static void apply_change(const struct versions *versions, size_t index, const size_t *shown,
+			 struct buf *out)
+{
+	const struct event *event = versions->events[index];
+	uint64_t end = event->offset + event->len;
+
+	if (event->kind == EVENT_GROW)
+		return;
+	if (event->kind == EVENT_TRUNCATE || end > out->len)
+		end = out->len;
+	for (uint64_t at = event->offset; at < end;) {
+		uint64_t next = (at / SECTOR + 1) * SECTOR;
+
+		next = next < end ? next : end;
+		if (shown[at / SECTOR] > index && event->kind == EVENT_WRITE)
+			memcpy(out->data + at, event->data + (at - event->offset), next - at);
+		else if (shown[at / SECTOR] > index)
+			memset(out->data + at, 0, next - at);
+		at = next;
+	}
+}
+
+static void make_contents(struct state *state, uint32_t node, struct buf *out)
+{
+	struct versions versions;
+	struct picks picks = { .page = 0 };
+	size_t *shown;
+
+	find_versions(state, node, &versions);
+	pick_file(state, &versions, &picks);
+	shown = calloc(versions.size_max / SECTOR + 1, sizeof(*shown));
+	assert(shown != NULL && buf_reserve(out, versions.size_max + 1) == 0);
+	for (uint64_t sector = 0; sector <= versions.size_max / SECTOR; sector++)
+		shown[sector] = pick_sector(state, &versions, &picks, sector);
+	out->len = versions.size_max;
+	memset(out->data, 0, out->len);
+	for (size_t i = 0; i < versions.count; i++)
+		apply_change(&versions, i, shown, out);
+	out->len = picks.size;
+	free(shown);
+	free(versions.events);
+	free(versions.sizes);
+}
+
+static void state_clear(struct state *state)
+{
+	for (uint32_t node = 0; node < state->loss->node_count; node++) {
+		free(state->paths[node]);
+		state->paths[node] = NULL;
+		buf_release(&state->contents[node]);
+		state->contents[node] = (struct buf)BUF_INIT;
+	}
+}
+
+/* Gives paths to all that can be reached from the top, folders before what is in them. */
+static void make_paths(struct state *state)
+{
+	bool more = true;
+
+	state->paths[0] = strdup("");
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < state->link_count; i++) {
+			struct link *link = &state->links[i];
+
+			if (link->name == NULL || state->paths[link->node] != NULL ||
+			    state->paths[link->folder] == NULL)
+				continue;
+			assert(asprintf(&state->paths[link->node], "%s/%s",
+					state->paths[link->folder], link->name) > 0);
+			more = true;
+		}
+	}
+}
+
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3U;
+	return hash;
+}
+
+/* The state in memory; its hash. */
+static uint64_t state_make(struct state *state)
+{
+	uint64_t hash = 0xcbf29ce484222325U;
+
+	make_links(state);
+	make_paths(state);
+	for (size_t i = 0; i < state->link_count; i++) {
+		const struct link *link = &state->links[i];
+
+		if (link->name == NULL || state->paths[link->folder] == NULL)
+			continue;
+		hash = hash_bytes(hash, &link->folder, sizeof(link->folder));
+		hash = hash_bytes(hash, link->name, strlen(link->name) + 1);
+		hash = hash_bytes(hash, &link->node, sizeof(link->node));
+	}
+	for (uint32_t node = 0; node < state->loss->node_count; node++) {
+		struct buf *contents = &state->contents[node];
+
+		if (state->paths[node] == NULL || state->loss->nodes[node].folder)
+			continue;
+		make_contents(state, node, contents);
+		hash = hash_bytes(hash, &contents->len, sizeof(contents->len));
+		hash = hash_bytes(hash, contents->data, contents->len);
+	}
+	return hash;
+}
+
+static void write_file(const char *path, const struct buf *contents)
+{
+	AUTO_CLOSE int fd = io_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+	assert(fd >= 0 && io_write(fd, contents->data, contents->len) == 0);
+}
+
+/* The state on a disk, in `dir`, which is made. */
+static void state_write(const struct state *state, const char *dir)
+{
+	bool *written = calloc(state->loss->node_count, sizeof(*written));
+	bool more = true;
+
+	assert(written != NULL && mkdir(dir, 0700) == 0);
+	written[0] = true;
+	while (more) {
+		more = false;
+		for (uint32_t node = 1; node < state->loss->node_count; node++) {
+			char path[2 * PATH_MAX];
+
+			if (written[node] || state->paths[node] == NULL)
+				continue;
+			snprintf(path, sizeof(path), "%s%s", dir, state->paths[node]);
+			if (!state->loss->nodes[node].folder)
+				write_file(path, &state->contents[node]);
+			else if (mkdir(path, 0700) < 0)
+				continue; /* the one that it lies in comes first */
+			written[node] = true;
+			more = true;
+		}
+	}
+	free(written);
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static void remove_all(const char *dir)
+{
+	if (nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+		print_message("cannot remove %s: %s\n", dir, strerror(errno));
+}
+
+static bool seen_before(struct run *run, uint64_t hash)
+{
+	for (size_t i = 0; i < run->seen_count; i++) {
+		if (run->seen[i] == hash)
+			return true;
+	}
+	run->seen = grow_list(run->seen, run->seen_count, sizeof(*run->seen));
+	run->seen[run->seen_count++] = hash;
+	return false;
+}
+
+static void event_words(const struct event *event, char *out, size_t size)
+{
+	static const char *const kinds[] = { "name", "unlink", "rename", "write", "zero",
+					     "truncate", "grow", "sync", "mark" };
+
+	if (event->kind == EVENT_MARK)
+		snprintf(out, size, "mark %u = %" PRIu64, event->mark, event->value);
+	else if (is_about_names(event))
+		snprintf(out, size, "%s %s%s%s", kinds[event->kind], event->name[0],
+			 event->name[1] != NULL ? " to " : "",
+			 event->name[1] != NULL ? event->name[1] : "");
+	else
+		snprintf(out, size, "%s of node %u, %" PRIu64 " bytes at %" PRIu64,
+			 kinds[event->kind], event->node, event->len, event->offset);
+}
+
+static void say_wrong(struct run *run, const struct state *state, const char *words)
+{
+	const struct powerloss *loss = run->loss;
+	char last[256] = "nothing";
+
+	if (state->point > loss->base_count)
+		event_words(&loss->events[state->point - 1], last, sizeof(last));
+	snprintf(run->wrong, sizeof(run->wrong),
+		 "%s\n  where the power fails after %zu of %zu events, the last: %s\n"
+		 "  names: %s, contents: %s (GIT_FS_SEED=%" PRIu64 ")",
+		 words, state->point - loss->base_count, powerloss_events(loss), last,
+		 names_words[state->kind.names], contents_words[state->kind.contents], run->seed);
+}
+
+static void try_state(struct run *run, struct state *state, const uint64_t *marks)
+{
+	uint64_t hash = hash_bytes(state_make(state), marks, POWERLOSS_MARKS * sizeof(*marks));
+	const char *words;
+
+	if (!seen_before(run, hash)) {
+		char dir[160];
+
+		snprintf(dir, sizeof(dir), "%s/state", run->dir);
+		state_write(state, dir);
+		words = run->check(run->arg, dir, marks);
+		if (words != NULL)
+			say_wrong(run, state, words);
+		remove_all(dir);
+	}
+	state_clear(state);
+}
+
+static void try_point(struct run *run, struct state *state, size_t point)
+{
+	uint64_t marks[POWERLOSS_MARKS] = { 0 };
+
+	for (size_t i = 0; i < point; i++) {
+		const struct event *event = &run->loss->events[i];
+
+		if (event->kind == EVENT_MARK)
+			marks[event->mark] = event->value;
+	}
+	state->point = point;
+	find_covered(state);
+	for (size_t i = 0; i < EXTREMES + run->plan->random && run->wrong[0] == '\0'; i++) {
+		state->random = run->seed + point * 1000003 + i;
+		if (i < EXTREMES)
+			state->kind = extremes[i];
+		else
+			state->kind = (struct kind){ i % 2 != 0 ? NAMES_SOME : NAMES_FIRST_SOME,
+						     CONTENTS_MIXED };
+		try_state(run, state, marks);
+	}
+}
+
+static void try_points(struct run *run)
+{
+	size_t points = powerloss_events(run->loss) + 1;
+	size_t most = run->plan->points_max != 0 ? run->plan->points_max : points;
+	size_t nodes = run->loss->node_count;
+	uint64_t random = run->seed;
+	struct state state = { .loss = run->loss,
+			       .covered = calloc(nodes, sizeof(*state.covered)),
+			       .paths = calloc(nodes, sizeof(*state.paths)),
+			       .contents = calloc(nodes, sizeof(*state.contents)) };
+
+	assert(state.covered != NULL && state.paths != NULL && state.contents != NULL);
+	for (size_t i = 0; i < nodes; i++)
+		state.contents[i] = (struct buf)BUF_INIT;
+	for (size_t left = points; left > 0 && run->wrong[0] == '\0'; left--) {
+		/* Each of those that are left as likely as any other; the last one always. */
+		if (left > 1 && draw(&random) % left >= most)
+			continue;
+		most -= most > 1;
+		try_point(run, &state, run->loss->base_count + points - left);
+	}
+	free(state.links);
+	free(state.covered);
+	free(state.paths);
+	free(state.contents);
+}
+
+static void run_states(struct run *run)
+{
+	const char *seed = getenv("GIT_FS_SEED");
+	const char *tmp = getenv("TMPDIR");
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	run->seed = seed != NULL ? strtoull(seed, NULL, 10)
+				 : (uint64_t)now.tv_nsec * 1000 + (uint64_t)getpid() % 1000;
+	snprintf(run->dir, sizeof(run->dir), "%s/git-fs-test-power-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : tmp != NULL ? tmp : "/tmp");
+	assert_non_null(mkdtemp(run->dir));
+	try_points(run);
+	remove_all(run->dir);
+	free(run->seen);
+}
+
+size_t powerloss_each(struct powerloss *loss, const struct powerloss_plan *plan,
+		      powerloss_check_fn *check, void *arg)
+{
+	struct run run = { .loss = loss, .plan = plan, .check = check, .arg = arg };
+
+	run_states(&run);
+	if (run.wrong[0] != '\0')
+		fail_msg("%s", run.wrong);
+	print_message("%zu events, %zu states (GIT_FS_SEED=%" PRIu64 ")\n",
+		      powerloss_events(loss), run.seen_count, run.seed);
+	return run.seen_count;
+}
+
+bool powerloss_finds(struct powerloss *loss, const struct powerloss_plan *plan,
+		     powerloss_check_fn *check, void *arg)
+{
+	struct run run = { .loss = loss, .plan = plan, .check = check, .arg = arg };
+
+	run_states(&run);
+	return run.wrong[0] != '\0';
+}
