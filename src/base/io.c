@@ -316,6 +316,39 @@ int io_sync(int fd)
 	return 0;
 }
 
+/* Opens the folder above in place of *fd. 0: there is none, or it is not ours. */
+static int open_above(int *fd)
+{
+	AUTO_CLOSE int above = io_open(*fd, "..", O_RDONLY | O_DIRECTORY, 0);
+	struct stat st, st_above;
+	int swap = *fd;
+
+	if (above < 0)
+		return above == -EACCES ? 0 : above;
+	if (fstat(*fd, &st) < 0 || fstat(above, &st_above) < 0)
+		return -errno;
+	if (st.st_dev != st_above.st_dev || st.st_ino == st_above.st_ino)
+		return 0;
+	*fd = above;
+	above = swap;
+	return 1;
+}
+
+int io_sync_above(int dirfd)
+{
+	AUTO_CLOSE int fd = io_open(dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	do {
+		rc = io_sync(fd);
+		if (rc == 0)
+			rc = open_above(&fd);
+	} while (rc > 0);
+	return rc;
+}
+
 int io_unlink(int dirfd, const char *path)
 {
 	if (unlinkat(dirfd, path, 0) < 0)

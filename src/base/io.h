@@ -47,6 +47,9 @@ int64_t io_copy(int fd_in, uint64_t offset_in, int fd_out, uint64_t offset_out, 
 	__attribute__((warn_unused_result));
 int io_sync_data(int fd) __attribute__((warn_unused_result)); /* fdatasync(2) */
 int io_sync(int fd) __attribute__((warn_unused_result));      /* fsync(2), folders too */
+/* Syncs a folder and those it lies in, up to where its filesystem is mounted, so that
+ * its name is durable too. What may not be opened was made by somebody else. */
+int io_sync_above(int dirfd) __attribute__((warn_unused_result));
 int io_unlink(int dirfd, const char *path) __attribute__((warn_unused_result));
 int io_rename(int dirfd, const char *from, const char *to) __attribute__((warn_unused_result));
 int io_link(int dirfd, const char *from, const char *to) __attribute__((warn_unused_result));

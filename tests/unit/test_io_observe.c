@@ -223,6 +223,21 @@ static void names_and_sizes_are_heard(void **state)
 	expect(scene, "link a/f a/g\nrename a/g h\nunlink a/f\n");
 }
 
+static void a_folder_is_synced_with_those_above(void **state)
+{
+	struct scene *scene = *state;
+	AUTO_CLOSE int fd = -1;
+
+	assert_int_equal(io_mkdirs("a/b"), 0);
+	fd = io_open(AT_FDCWD, "a/b", O_RDONLY | O_DIRECTORY, 0);
+	scene->heard[0] = '\0';
+	assert_int_equal(io_sync_above(fd), 0);
+	/* b, a, the test's folder and at least what that lies in. */
+	assert_ptr_equal(strstr(scene->heard, "begin fsync\nbegin fsync\nbegin fsync\nbegin "),
+			 scene->heard);
+	assert_int_equal(io_sync_above(-1), -EBADF);
+}
+
 static void a_replaced_file_is_synced_before_its_name_and_its_folder_after(void **state)
 {
 	struct scene *scene = *state;
@@ -279,6 +294,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_fails_or_is_no_file_is_not_heard, enter,
 						leave),
 		cmocka_unit_test_setup_teardown(names_and_sizes_are_heard, enter, leave),
+		cmocka_unit_test_setup_teardown(a_folder_is_synced_with_those_above, enter, leave),
 		cmocka_unit_test_setup_teardown(
 			a_replaced_file_is_synced_before_its_name_and_its_folder_after, enter,
 			leave),
