@@ -116,6 +116,16 @@ static int write_format(const struct store *store)
 	return rc < 0 ? rc : presence_write_file(store->dirfd, FORMAT_FILE, &text);
 }
 
+/* Nothing, or the zeros of a write that never reached the disk. */
+static bool is_blank(const struct buf *text)
+{
+	for (size_t i = 0; i < text->len; i++) {
+		if (text->data[i] != 0)
+			return false;
+	}
+	return true;
+}
+
 /* The gate is shut. A folder without a format is a new one, or was when the
  * power failed. */
 static int check_format(const struct store *store, struct err *err)
@@ -128,7 +138,7 @@ static int check_format(const struct store *store, struct err *err)
 	uint64_t version;
 	size_t len;
 
-	if (rc == -ENOENT || (rc == 0 && text.len == 0)) {
+	if (rc == -ENOENT || (rc == 0 && is_blank(&text))) {
 		rc = write_format(store);
 		return rc < 0 ? err_sys(err, -rc, "cannot write to the cache %s", store->dir) : 0;
 	}
@@ -270,7 +280,7 @@ static int sync_all(struct store *store)
 	int rc = segment_each(store->segments_fd, sync_segment, store);
 
 	if (rc == 0)
-		rc = io_sync(store->segments_fd);
+		rc = io_sync_above(store->segments_fd);
 	return rc == 0 ? index_sync(store->index) : rc;
 }
 
