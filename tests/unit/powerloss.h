@@ -35,6 +35,7 @@ struct powerloss;
 /* What has been promised up to some point, to be kept from then on: as many
  * numbers as a test wants to keep, 0 at first. */
 #define POWERLOSS_MARKS 4
+#define POWERLOSS_WORDS 1024 /* bytes */
 
 /* From here on all that is done below `dir`, which exists, is recorded; what is
  * there already is on the disk. One recording at a time. */
@@ -54,6 +55,7 @@ void powerloss_saw_sync(int fd);
 struct powerloss_plan {
 	unsigned points_max; /* prefixes, evenly drawn where there are more; 0: all */
 	unsigned random;     /* random states for each prefix */
+	uint64_t seed;       /* 0: GIT_FS_SEED, or one of its own */
 };
 
 /* Looks at a state, in `dir`, which it may change: NULL if it is as it must be,
@@ -65,8 +67,9 @@ typedef const char *powerloss_check_fn(void *arg, const char *dir,
  * it came about. Returns the number of different states. */
 size_t powerloss_each(struct powerloss *loss, const struct powerloss_plan *plan,
 		      powerloss_check_fn *check, void *arg);
-/* For tests of what must be found: whether a state is found that is not right. */
+/* The same, for what must be found and for a second loss within a check: does not
+ * fail, but returns whether a state is not right, with the words in `words`. */
 bool powerloss_finds(struct powerloss *loss, const struct powerloss_plan *plan,
-		     powerloss_check_fn *check, void *arg);
+		     powerloss_check_fn *check, void *arg, char words[POWERLOSS_WORDS]);
 
 #endif

@@ -1,26 +1,13 @@
 /*
- * States from a log; the model stands in powerloss.h.
- *
- * A state is made in memory first: states that are the same for the same promises
- * are looked at once. Then it is written to a folder of its own, on a tmpfs where
- * there is one, because the checks sync.
+ * One state from a log, in memory and then on a disk; the model stands in powerloss.h.
  */
 #include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/io.h"
 #include "powerloss_internal.h"
@@ -28,68 +15,7 @@
 #define SECTOR 512U
 #define PAGE 4096U
 
-enum names { NAMES_KEPT, NAMES_LOST, NAMES_SOME, NAMES_FIRST_SOME, NAMES_KINDS };
-enum contents {
-	CONTENTS_KEPT,
-	CONTENTS_LOST,
-	CONTENTS_SIZE_ONLY, /* as of an allocation that was delayed: zeros */
-	CONTENTS_CUT,       /* what lies before some sector */
-	CONTENTS_BEHIND,    /* what lies behind it: written back out of order */
-	CONTENTS_STEP,      /* as they were in between */
-	CONTENTS_PAGES,     /* each page for itself */
-	CONTENTS_SECTORS,   /* each sector for itself */
-	CONTENTS_MIXED,     /* each file otherwise */
-};
-
-static const char *const names_words[] = { "kept", "lost", "some", "the first ones" };
-static const char *const contents_words[] = {
-	"kept", "lost", "sizes alone", "cut", "the ends alone", "as in between",
-	"pages on their own", "sectors on their own", "mixed",
-};
-
-/* The extreme ones; random ones are NAMES_SOME or NAMES_FIRST_SOME with CONTENTS_MIXED. */
-static const struct kind {
-	enum names names;
-	enum contents contents;
-} extremes[] = {
-	{ NAMES_LOST, CONTENTS_LOST },      { NAMES_KEPT, CONTENTS_KEPT },
-	{ NAMES_KEPT, CONTENTS_LOST },      { NAMES_LOST, CONTENTS_KEPT },
-	{ NAMES_KEPT, CONTENTS_SIZE_ONLY }, { NAMES_KEPT, CONTENTS_CUT },
-	{ NAMES_KEPT, CONTENTS_BEHIND },
-};
-#define EXTREMES (sizeof(extremes) / sizeof(extremes[0]))
-
-struct link {
-	uint32_t folder;
-	uint32_t node;
-	const char *name; /* NULL: taken away */
-};
-
-struct state {
-	const struct powerloss *loss;
-	size_t point; /* events before it have happened */
-	struct kind kind;
-	uint64_t random;
-	size_t *covered;      /* for each node: events before this one are kept */
-	struct link *links;
-	size_t link_count;
-	char **paths;         /* for each node that has a name: in the state's folder */
-	struct buf *contents; /* for each of these nodes */
-};
-
-struct run {
-	struct powerloss *loss;
-	const struct powerloss_plan *plan;
-	powerloss_check_fn *check;
-	void *arg;
-	uint64_t seed;
-	char dir[128];
-	uint64_t *seen; /* hashes of states and promises */
-	size_t seen_count;
-	char wrong[1024]; /* "": nothing */
-};
-
-static uint64_t draw(uint64_t *random)
+uint64_t draw(uint64_t *random)
 {
 	uint64_t x = *random += 0x9e3779b97f4a7c15U;
 
@@ -108,7 +34,7 @@ static bool is_kept(const struct state *state, size_t event, uint32_t node)
 	return event < state->loss->base_count || event < state->covered[node];
 }
 
-static void find_covered(struct state *state)
+void find_covered(struct state *state)
 {
 	memset(state->covered, 0, state->loss->node_count * sizeof(*state->covered));
 	for (size_t i = 0; i < state->point; i++) {
@@ -117,12 +43,6 @@ static void find_covered(struct state *state)
 		if (event->kind == EVENT_SYNC && event->covers > state->covered[event->node])
 			state->covered[event->node] = event->covers;
 	}
-}
-
-static bool is_about_names(const struct event *event)
-{
-	return event->kind == EVENT_NAME || event->kind == EVENT_UNNAME ||
-	       event->kind == EVENT_RENAME;
 }
 
 static bool name_is_kept(const struct state *state, size_t i)
@@ -192,7 +112,7 @@ struct versions {
 	const struct event **events;
 	uint64_t *sizes; /* of each version */
 	size_t count, kept;
-	uint64_t size_max;
+	uint64_t end; /* of what was ever written: the rest is zeros */
 };
 
 static uint64_t size_after(uint64_t size, const struct event *event)
@@ -218,8 +138,8 @@ static void find_versions(const struct state *state, uint32_t node, struct versi
 		out->events[out->count++] = event;
 		out->sizes = grow_list(out->sizes, out->count, sizeof(*out->sizes));
 		out->sizes[out->count] = size_after(out->sizes[out->count - 1], event);
-		if (out->sizes[out->count] > out->size_max)
-			out->size_max = out->sizes[out->count];
+		if (event->kind == EVENT_WRITE && event->offset + event->len > out->end)
+			out->end = event->offset + event->len;
 		if (is_kept(state, i, node))
 			out->kept = out->count;
 	}
@@ -246,7 +166,7 @@ static void pick_file(struct state *state, const struct versions *versions, stru
 	picks->contents = state->kind.contents;
 	if (picks->contents == CONTENTS_MIXED)
 		picks->contents = (enum contents)draw_up_to(&state->random, CONTENTS_SECTORS);
-	picks->cut = draw_up_to(&state->random, versions->size_max / SECTOR);
+	picks->cut = draw_up_to(&state->random, versions->end / SECTOR);
 	picks->step = pick_any(versions, &state->random);
 	if (picks->contents == CONTENTS_LOST)
 		size = versions->kept;
@@ -319,21 +239,22 @@ static void make_contents(struct state *state, uint32_t node, struct buf *out)
 
 	find_versions(state, node, &versions);
 	pick_file(state, &versions, &picks);
-	shown = calloc(versions.size_max / SECTOR + 1, sizeof(*shown));
-	assert(shown != NULL && buf_reserve(out, versions.size_max + 1) == 0);
-	for (uint64_t sector = 0; sector <= versions.size_max / SECTOR; sector++)
+	shown = calloc(versions.end / SECTOR + 1, sizeof(*shown));
+	assert(shown != NULL && buf_reserve(out, versions.end + 1) == 0);
+	for (uint64_t sector = 0; sector <= versions.end / SECTOR; sector++)
 		shown[sector] = pick_sector(state, &versions, &picks, sector);
-	out->len = versions.size_max;
+	out->len = versions.end;
 	memset(out->data, 0, out->len);
 	for (size_t i = 0; i < versions.count; i++)
 		apply_change(&versions, i, shown, out);
-	out->len = picks.size;
+	out->len = picks.size < out->len ? picks.size : out->len;
+	state->sizes[node] = picks.size;
 	free(shown);
 	free(versions.events);
 	free(versions.sizes);
 }
 
-static void state_clear(struct state *state)
+void state_clear(struct state *state)
 {
 	for (uint32_t node = 0; node < state->loss->node_count; node++) {
 		free(state->paths[node]);
@@ -364,17 +285,8 @@ static void make_paths(struct state *state)
 	}
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
-{
-	const uint8_t *bytes = data;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ bytes[i]) * 0x100000001b3U;
-	return hash;
-}
-
 /* The state in memory; its hash. */
-static uint64_t state_make(struct state *state)
+uint64_t state_make(struct state *state)
 {
 	uint64_t hash = 0xcbf29ce484222325U;
 
@@ -395,21 +307,22 @@ static uint64_t state_make(struct state *state)
 		if (state->paths[node] == NULL || state->loss->nodes[node].folder)
 			continue;
 		make_contents(state, node, contents);
-		hash = hash_bytes(hash, &contents->len, sizeof(contents->len));
+		hash = hash_bytes(hash, &state->sizes[node], sizeof(state->sizes[node]));
 		hash = hash_bytes(hash, contents->data, contents->len);
 	}
 	return hash;
 }
 
-static void write_file(const char *path, const struct buf *contents)
+static void write_file(const char *path, const struct buf *contents, uint64_t size)
 {
 	AUTO_CLOSE int fd = io_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0600);
 
 	assert(fd >= 0 && io_write(fd, contents->data, contents->len) == 0);
+	assert(io_truncate(fd, size) == 0);
 }
 
 /* The state on a disk, in `dir`, which is made. */
-static void state_write(const struct state *state, const char *dir)
+void state_write(const struct state *state, const char *dir)
 {
 	bool *written = calloc(state->loss->node_count, sizeof(*written));
 	bool more = true;
@@ -425,7 +338,7 @@ static void state_write(const struct state *state, const char *dir)
 				continue;
 			snprintf(path, sizeof(path), "%s%s", dir, state->paths[node]);
 			if (!state->loss->nodes[node].folder)
-				write_file(path, &state->contents[node]);
+				write_file(path, &state->contents[node], state->sizes[node]);
 			else if (mkdir(path, 0700) < 0)
 				continue; /* the one that it lies in comes first */
 			written[node] = true;
@@ -435,164 +348,3 @@ static void state_write(const struct state *state, const char *dir)
 	free(written);
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_all(const char *dir)
-{
-	if (nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
-		print_message("cannot remove %s: %s\n", dir, strerror(errno));
-}
-
-static bool seen_before(struct run *run, uint64_t hash)
-{
-	for (size_t i = 0; i < run->seen_count; i++) {
-		if (run->seen[i] == hash)
-			return true;
-	}
-	run->seen = grow_list(run->seen, run->seen_count, sizeof(*run->seen));
-	run->seen[run->seen_count++] = hash;
-	return false;
-}
-
-static void event_words(const struct event *event, char *out, size_t size)
-{
-	static const char *const kinds[] = { "name", "unlink", "rename", "write", "zero",
-					     "truncate", "grow", "sync", "mark" };
-
-	if (event->kind == EVENT_MARK)
-		snprintf(out, size, "mark %u = %" PRIu64, event->mark, event->value);
-	else if (is_about_names(event))
-		snprintf(out, size, "%s %s%s%s", kinds[event->kind], event->name[0],
-			 event->name[1] != NULL ? " to " : "",
-			 event->name[1] != NULL ? event->name[1] : "");
-	else
-		snprintf(out, size, "%s of node %u, %" PRIu64 " bytes at %" PRIu64,
-			 kinds[event->kind], event->node, event->len, event->offset);
-}
-
-static void say_wrong(struct run *run, const struct state *state, const char *words)
-{
-	const struct powerloss *loss = run->loss;
-	char last[256] = "nothing";
-
-	if (state->point > loss->base_count)
-		event_words(&loss->events[state->point - 1], last, sizeof(last));
-	snprintf(run->wrong, sizeof(run->wrong),
-		 "%s\n  where the power fails after %zu of %zu events, the last: %s\n"
-		 "  names: %s, contents: %s (GIT_FS_SEED=%" PRIu64 ")",
-		 words, state->point - loss->base_count, powerloss_events(loss), last,
-		 names_words[state->kind.names], contents_words[state->kind.contents], run->seed);
-}
-
-static void try_state(struct run *run, struct state *state, const uint64_t *marks)
-{
-	uint64_t hash = hash_bytes(state_make(state), marks, POWERLOSS_MARKS * sizeof(*marks));
-	const char *words;
-
-	if (!seen_before(run, hash)) {
-		char dir[160];
-
-		snprintf(dir, sizeof(dir), "%s/state", run->dir);
-		state_write(state, dir);
-		words = run->check(run->arg, dir, marks);
-		if (words != NULL)
-			say_wrong(run, state, words);
-		remove_all(dir);
-	}
-	state_clear(state);
-}
-
-static void try_point(struct run *run, struct state *state, size_t point)
-{
-	uint64_t marks[POWERLOSS_MARKS] = { 0 };
-
-	for (size_t i = 0; i < point; i++) {
-		const struct event *event = &run->loss->events[i];
-
-		if (event->kind == EVENT_MARK)
-			marks[event->mark] = event->value;
-	}
-	state->point = point;
-	find_covered(state);
-	for (size_t i = 0; i < EXTREMES + run->plan->random && run->wrong[0] == '\0'; i++) {
-		state->random = run->seed + point * 1000003 + i;
-		if (i < EXTREMES)
-			state->kind = extremes[i];
-		else
-			state->kind = (struct kind){ i % 2 != 0 ? NAMES_SOME : NAMES_FIRST_SOME,
-						     CONTENTS_MIXED };
-		try_state(run, state, marks);
-	}
-}
-
-static void try_points(struct run *run)
-{
-	size_t points = powerloss_events(run->loss) + 1;
-	size_t most = run->plan->points_max != 0 ? run->plan->points_max : points;
-	size_t nodes = run->loss->node_count;
-	uint64_t random = run->seed;
-	struct state state = { .loss = run->loss,
-			       .covered = calloc(nodes, sizeof(*state.covered)),
-			       .paths = calloc(nodes, sizeof(*state.paths)),
-			       .contents = calloc(nodes, sizeof(*state.contents)) };
-
-	assert(state.covered != NULL && state.paths != NULL && state.contents != NULL);
-	for (size_t i = 0; i < nodes; i++)
-		state.contents[i] = (struct buf)BUF_INIT;
-	for (size_t left = points; left > 0 && run->wrong[0] == '\0'; left--) {
-		/* Each of those that are left as likely as any other; the last one always. */
-		if (left > 1 && draw(&random) % left >= most)
-			continue;
-		most -= most > 1;
-		try_point(run, &state, run->loss->base_count + points - left);
-	}
-	free(state.links);
-	free(state.covered);
-	free(state.paths);
-	free(state.contents);
-}
-
-static void run_states(struct run *run)
-{
-	const char *seed = getenv("GIT_FS_SEED");
-	const char *tmp = getenv("TMPDIR");
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	run->seed = seed != NULL ? strtoull(seed, NULL, 10)
-				 : (uint64_t)now.tv_nsec * 1000 + (uint64_t)getpid() % 1000;
-	snprintf(run->dir, sizeof(run->dir), "%s/git-fs-test-power-XXXXXX",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : tmp != NULL ? tmp : "/tmp");
-	assert_non_null(mkdtemp(run->dir));
-	try_points(run);
-	remove_all(run->dir);
-	free(run->seen);
-}
-
-size_t powerloss_each(struct powerloss *loss, const struct powerloss_plan *plan,
-		      powerloss_check_fn *check, void *arg)
-{
-	struct run run = { .loss = loss, .plan = plan, .check = check, .arg = arg };
-
-	run_states(&run);
-	if (run.wrong[0] != '\0')
-		fail_msg("%s", run.wrong);
-	print_message("%zu events, %zu states (GIT_FS_SEED=%" PRIu64 ")\n",
-		      powerloss_events(loss), run.seen_count, run.seed);
-	return run.seen_count;
-}
-
-bool powerloss_finds(struct powerloss *loss, const struct powerloss_plan *plan,
-		     powerloss_check_fn *check, void *arg)
-{
-	struct run run = { .loss = loss, .plan = plan, .check = check, .arg = arg };
-
-	run_states(&run);
-	return run.wrong[0] != '\0';
-}

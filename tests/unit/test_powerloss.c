@@ -118,13 +118,15 @@ static void record_replacements(struct scene *scene, enum flaw flaw)
 static void flaws_of_a_replacement_are_found(void **state)
 {
 	struct scene *scene = *state;
+	char words[POWERLOSS_WORDS];
 
 	record_replacements(scene, NO_FLAW);
 	assert_true(powerloss_each(scene->loss, &plan, check_version, NULL) > 10);
 	for (enum flaw flaw = NO_FILE_SYNC; flaw <= NO_RENAME; flaw++) {
 		assert_int_equal(unlinkat(scene->dirfd, "f", 0), 0);
 		record_replacements(scene, flaw);
-		assert_true(powerloss_finds(scene->loss, &plan, check_version, NULL));
+		assert_true(powerloss_finds(scene->loss, &plan, check_version, NULL, words));
+		assert_non_null(strstr(words, "GIT_FS_SEED="));
 	}
 }
 
