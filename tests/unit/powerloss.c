@@ -299,10 +299,24 @@ static void on_made_folder(void *arg, int dirfd, const char *path)
 		add_name_locked(loss, EVENT_NAME, add_node_locked(loss, &st), folder, name);
 }
 
+/* Contents that are there at the start; zeros at the end are not kept as such. */
+static void take_contents_locked(struct powerloss *loss, uint32_t node, const char *path)
+{
+	AUTO_BUF struct buf data = BUF_INIT;
+	size_t size;
+	int rc = io_read_file(AT_FDCWD, path, &data);
+
+	assert(rc == 0);
+	size = data.len;
+	while (data.len > 0 && data.data[data.len - 1] == 0)
+		data.len--;
+	add_write_locked(loss, node, 0, data.data, data.len);
+	add_event_locked(loss, EVENT_GROW, node)->offset = size;
+}
+
 /* One entry of what is there at the start. Sockets and the like are left out. */
 static void take_entry(struct powerloss *loss, const char *path, uint32_t folder, const char *name)
 {
-	AUTO_BUF struct buf data = BUF_INIT;
 	struct stat st;
 	uint32_t node;
 
@@ -311,10 +325,8 @@ static void take_entry(struct powerloss *loss, const char *path, uint32_t folder
 	node = find_node_locked(loss, &st);
 	if (node == NO_NODE) {
 		node = add_node_locked(loss, &st);
-		if (S_ISREG(st.st_mode)) {
-			assert(io_read_file(AT_FDCWD, path, &data) == 0);
-			add_write_locked(loss, node, 0, data.data, data.len);
-		}
+		if (S_ISREG(st.st_mode))
+			take_contents_locked(loss, node, path);
 	}
 	add_name_locked(loss, EVENT_NAME, node, folder, name);
 }

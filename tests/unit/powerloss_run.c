@@ -1,5 +1,5 @@
 /*
- * Going through the states of a log: which are made, in which order.
+ * Going through the states of a log: which, and in which order.
  *
  * States that are the same for the same promises are looked at once. They are
  * written to a folder of their own, on a tmpfs where there is one, because the
