@@ -5,7 +5,8 @@
  * of 8. Bytes between frames and behind the last are zero.
  *
  *   head   "GFSJRNAL"  le32 version  le32 hash algorithm  le64 number  le64 mark
- *          36 bytes boot id  16 zero  le32 crc of the 92 bytes before
+ *          36 bytes boot id  4 zero  le64 lsn of the first frame  4 zero
+ *          le32 crc of the 92 bytes before
  *   frame  le64 mark of the segment
  *          le32 crc of all that follows   le32 length of the whole frame
  *          le64 lsn  le64 unique  le64 synced: every lsn up to it was durable
@@ -119,6 +120,8 @@ static int start_segment_locked(struct journal *journal, enum journal_need need)
 	if (rc < 0 && journal->spares_count <= left[need])
 		return rc;
 	rc = journal_segments_room(journal);
+	if (rc == 0)
+		rc = journal_segment_begin(journal, journal->spares[0]);
 	if (rc < 0)
 		return rc;
 	journal->segments[journal->count++] = journal->spares[0];
@@ -351,7 +354,7 @@ static void sync_round_locked(struct journal *journal)
 	int rc = sync_segments(journal, journal->first_unsynced, active);
 
 	if (rc == 0 && names)
-		rc = io_sync(journal->dir_fd);
+		rc = io_sync_above(journal->dir_fd);
 	pthread_mutex_lock(&journal->lock);
 	journal->syncing = false;
 	if (rc < 0) {
@@ -413,6 +416,8 @@ static struct segment *take_first(struct journal *journal, uint64_t before, uint
 
 int journal_drop_before(struct journal *journal, uint64_t before)
 {
+	bool more = false;
+
 	for (;;) {
 		char name[32];
 		uint64_t number = 0;
@@ -422,11 +427,16 @@ int journal_drop_before(struct journal *journal, uint64_t before)
 			return 0;
 		if (segment != NULL)
 			journal_segment_free(segment);
-		journal_segment_name(number, name);
-		int rc = io_unlink(journal->dir_fd, name);
+		/* Oldest first on the disk too: frames without those that followed them would
+		 * be changes that were taken back, come to life again. */
+		int rc = more ? io_sync(journal->dir_fd) : 0;
 
+		journal_segment_name(number, name);
+		if (rc == 0)
+			rc = io_unlink(journal->dir_fd, name);
 		if (rc < 0)
 			return rc;
+		more = true;
 	}
 }
 

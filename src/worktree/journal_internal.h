@@ -16,6 +16,7 @@
 struct segment {
 	uint64_t number;
 	uint64_t mark;        /* opens every frame of this segment */
+	uint64_t first_lsn;   /* of the first frame that it has, or would have */
 	uint64_t used;        /* bytes of head and frames */
 	uint64_t allocated;   /* bytes that writing cannot lack the space for */
 	int fd;
@@ -59,6 +60,9 @@ int journal_segment_create(struct journal *journal, uint64_t number, struct segm
 	__attribute__((warn_unused_result));
 /* The last reference is gone. */
 void journal_segment_free(struct segment *segment);
+/* Frames will be written to it, the next one first. */
+int journal_segment_begin(const struct journal *journal, struct segment *segment)
+	__attribute__((warn_unused_result));
 /* One that nobody wrote a frame to: its file goes as well. */
 void journal_segment_discard(struct journal *journal, struct segment *segment);
 /* Room for one more in journal->segments. */

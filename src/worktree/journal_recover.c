@@ -10,6 +10,9 @@
  *                follows is taken
  *   else         they never were: the log ends here, and what follows is cut off
  *
+ * Each head says which frame its segment begins with, so that a gap is seen before
+ * the first one that is left, too.
+ *
  * Where no frame stands, every eighth byte is looked at for the next one. That is
  * safe whatever the frames contain: nobody outside knows the segment's mark.
  */
@@ -48,6 +51,27 @@ void journal_segment_free(struct segment *segment)
 	free(segment);
 }
 
+static int head_write(const struct journal *journal, struct segment *segment)
+{
+	uint8_t head[SEGMENT_HEAD_LEN] = { 0 };
+
+	memcpy(head, SEGMENT_MAGIC, SEGMENT_MAGIC_LEN);
+	put_le32(head + 8, SEGMENT_VERSION);
+	put_le32(head + 12, journal->algo);
+	put_le64(head + 16, segment->number);
+	put_le64(head + 24, segment->mark);
+	memcpy(head + 32, segment->boot_id, strlen(segment->boot_id));
+	put_le64(head + 72, segment->first_lsn);
+	put_le32(head + SEGMENT_HEAD_LEN - 4, crc32_of(0, head, SEGMENT_HEAD_LEN - 4));
+	return io_pwrite(segment->fd, head, sizeof(head), 0);
+}
+
+int journal_segment_begin(const struct journal *journal, struct segment *segment)
+{
+	segment->first_lsn = journal->last_lsn + 1;
+	return head_write(journal, segment);
+}
+
 void journal_segment_discard(struct journal *journal, struct segment *segment)
 {
 	char name[32];
@@ -70,20 +94,6 @@ int journal_segments_room(struct journal *journal)
 	journal->segments = more;
 	journal->cap = cap;
 	return 0;
-}
-
-static int head_write(const struct journal *journal, struct segment *segment)
-{
-	uint8_t head[SEGMENT_HEAD_LEN] = { 0 };
-
-	memcpy(head, SEGMENT_MAGIC, SEGMENT_MAGIC_LEN);
-	put_le32(head + 8, SEGMENT_VERSION);
-	put_le32(head + 12, journal->algo);
-	put_le64(head + 16, segment->number);
-	put_le64(head + 24, segment->mark);
-	memcpy(head + 32, segment->boot_id, strlen(segment->boot_id));
-	put_le32(head + SEGMENT_HEAD_LEN - 4, crc32_of(0, head, SEGMENT_HEAD_LEN - 4));
-	return io_pwrite(segment->fd, head, sizeof(head), 0);
 }
 
 int journal_segment_create(struct journal *journal, uint64_t number, struct segment **out)
@@ -131,7 +141,8 @@ static int head_parse(const struct journal *journal, struct segment *segment, co
 	if (!cursor_le32(&tail, &crc) || crc != crc32_of(0, data->data, SEGMENT_HEAD_LEN - 4) ||
 	    !cursor_literal(&cur, SEGMENT_MAGIC) || !cursor_le32(&cur, &version) ||
 	    !cursor_le32(&cur, &algo) || !cursor_le64(&cur, &number) ||
-	    !cursor_le64(&cur, &segment->mark) || !cursor_bytes(&cur, BOOT_ID_MAX, &boot))
+	    !cursor_le64(&cur, &segment->mark) || !cursor_bytes(&cur, BOOT_ID_MAX, &boot) ||
+	    !cursor_skip(&cur, 4) || !cursor_le64(&cur, &segment->first_lsn))
 		return ERR_CORRUPT;
 	if (version != SEGMENT_VERSION || algo != (uint32_t)journal->algo)
 		return ERR_UNSUPPORTED;
@@ -173,14 +184,25 @@ static bool frame_at(const struct scan *scan, size_t at, struct found *out)
 	return true;
 }
 
-/* The next whole frame at or behind scan->at. False: there is none. */
+/* The next whole frame at or behind scan->at. False: there is none. Most of what is
+ * passed over is empty space, of megabytes. */
 static bool scan_next(struct scan *scan, struct found *out)
 {
-	for (; scan->at + JOURNAL_HEAD_LEN <= scan->len; scan->at += 8) {
-		if (frame_at(scan, scan->at, out)) {
+	uint8_t mark[8];
+
+	put_le64(mark, scan->segment->mark);
+	while (scan->at + JOURNAL_HEAD_LEN <= scan->len) {
+		const uint8_t *hit = memmem(scan->data + scan->at, scan->len - scan->at, mark,
+					    sizeof(mark));
+
+		if (hit == NULL)
+			return false;
+		scan->at = (size_t)(hit - scan->data);
+		if (scan->at % 8 == 0 && frame_at(scan, scan->at, out)) {
 			scan->at += (size_t)frame_room(out->len);
 			return true;
 		}
+		scan->at = scan->at / 8 * 8 + 8;
 	}
 	return false;
 }
@@ -188,8 +210,14 @@ static bool scan_next(struct scan *scan, struct found *out)
 /* Where the last byte that is not zero ends, from `from` on; `from` where all are. */
 static size_t content_end(const struct scan *scan, size_t from)
 {
+	static const uint8_t zeros[4096];
 	size_t end = scan->len;
 
+	if (end < from) /* the room of the last frame, which is not written out */
+		return from;
+	while (end - from >= sizeof(zeros) &&
+	       memcmp(scan->data + end - sizeof(zeros), zeros, sizeof(zeros)) == 0)
+		end -= sizeof(zeros);
 	while (end > from && scan->data[end - 1] == 0)
 		end--;
 	return end;
@@ -239,7 +267,7 @@ static bool was_durable(const struct recover *rec, uint64_t lsn)
 static int after_gap(struct recover *rec, const struct scan *scan, size_t gap,
 		     const struct found *found)
 {
-	if (rec->expected == 0 || found->lsn == rec->expected)
+	if (found->lsn == rec->expected)
 		return 0;
 	if (!was_durable(rec, found->lsn - 1)) {
 		rec->ended = true;
@@ -288,6 +316,8 @@ static int replay_segment(struct recover *rec, struct segment *segment, const st
 	size_t end = SEGMENT_HEAD_LEN;
 	int rc = 0;
 
+	if (rec->expected == 0)
+		rec->expected = segment->first_lsn;
 	scan.at = end;
 	while (rc == 0 && !rec->ended && scan_next(&scan, &found)) {
 		rc = after_gap(rec, &scan, end, &found);
@@ -348,17 +378,20 @@ static int learn(struct recover *rec, struct buf *data)
 }
 
 /* A segment without a head that can be read: nothing in it can be told from
- * anything else. Torn where it was the last and never durable. */
+ * anything else. Where it never was durable the log ends with it. */
 static int bad_segment(struct recover *rec, struct segment *segment, const struct buf *data)
 {
 	struct scan scan = { .segment = segment, .data = data->data, .len = data->len };
 	size_t content = content_end(&scan, 0);
 
 	segment->used = 0;
-	if (content == 0 || !was_durable(rec, rec->expected)) {
+	if (!was_durable(rec, rec->expected != 0 ? rec->expected : 1)) {
 		rec->recovery->torn_bytes += content;
+		rec->ended = true;
 		return 0;
 	}
+	if (content == 0)
+		return 0;
 	rec->recovery->damaged_frames++; /* at least one; a gap that follows counts them all */
 	return set_aside(rec, &scan, 0, content);
 }
@@ -483,7 +516,7 @@ static bool same_boot(const struct journal *journal)
 	for (size_t i = journal->count; i-- > 0;)
 		if (journal->segments[i]->mark != 0)
 			return strcmp(journal->segments[i]->boot_id, journal->boot_id) == 0;
-	return true;
+	return false;
 }
 
 int journal_recover(struct journal *journal, journal_replay_fn *replay, void *arg,
