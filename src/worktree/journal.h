@@ -106,7 +106,9 @@ int journal_refill(struct journal *journal) __attribute__((warn_unused_result));
 int journal_rotate(struct journal *journal, uint64_t *segment_out)
 	__attribute__((warn_unused_result));
 /* Removes all segments before `segment`. What of them is still true must have been
- * appended again and synced. */
+ * appended again and synced; then a frame must have been appended, which says so, and
+ * been synced: without it, a log that begins in the middle could not be told from one
+ * that has lost its beginning. */
 int journal_drop_before(struct journal *journal, uint64_t segment)
 	__attribute__((warn_unused_result));
 

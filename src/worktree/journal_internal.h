@@ -16,7 +16,7 @@
 struct segment {
 	uint64_t number;
 	uint64_t mark;        /* opens every frame of this segment */
-	uint64_t first_lsn;   /* of the first frame that it has, or would have */
+	uint64_t first_lsn;   /* of the first frame that it has; 0: a spare */
 	uint64_t used;        /* bytes of head and frames */
 	uint64_t allocated;   /* bytes that writing cannot lack the space for */
 	int fd;

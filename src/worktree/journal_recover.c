@@ -11,7 +11,7 @@
  *   else         they never were: the log ends here, and what follows is cut off
  *
  * Each head says which frame its segment begins with, so that a gap is seen before
- * the first one that is left, too.
+ * the first one that is left, too. A spare has the head that it was made with.
  *
  * Where no frame stands, every eighth byte is looked at for the next one. That is
  * safe whatever the frames contain: nobody outside knows the segment's mark.
@@ -316,8 +316,12 @@ static int replay_segment(struct recover *rec, struct segment *segment, const st
 	size_t end = SEGMENT_HEAD_LEN;
 	int rc = 0;
 
-	if (rec->expected == 0)
+	/* What was before the first segment is gone for good only if all of it was durable
+	 * (journal_drop_before); else its file's name was lost, and what follows is no log. */
+	if (rec->expected == 0 && was_durable(rec, segment->first_lsn - 1))
 		rec->expected = segment->first_lsn;
+	else if (rec->expected == 0)
+		rec->ended = true;
 	scan.at = end;
 	while (rc == 0 && !rec->ended && scan_next(&scan, &found)) {
 		rc = after_gap(rec, &scan, end, &found);
@@ -396,6 +400,29 @@ static int bad_segment(struct recover *rec, struct segment *segment, const struc
 	return set_aside(rec, &scan, 0, content);
 }
 
+/* A spare, with the head that it was made with. Frames in it were never synced, or the
+ * head that names the first of them would be there. */
+static int unused_segment(struct recover *rec, struct segment *segment, const struct buf *data)
+{
+	struct scan scan = { .segment = segment, .data = data->data, .len = data->len,
+			     .at = SEGMENT_HEAD_LEN };
+	size_t content = content_end(&scan, SEGMENT_HEAD_LEN);
+
+	segment->used = 0;
+	rec->recovery->torn_bytes += content - SEGMENT_HEAD_LEN;
+	rec->ended |= content > SEGMENT_HEAD_LEN;
+	return 0;
+}
+
+static int replay_one(struct recover *rec, struct segment *segment, const struct buf *data)
+{
+	if (segment->mark == 0)
+		return bad_segment(rec, segment, data);
+	if (segment->first_lsn == 0)
+		return unused_segment(rec, segment, data);
+	return replay_segment(rec, segment, data);
+}
+
 static int replay_all(struct recover *rec, struct buf *data)
 {
 	struct journal *journal = rec->journal;
@@ -408,8 +435,7 @@ static int replay_all(struct recover *rec, struct buf *data)
 			rec->recovery->torn_bytes += data->len;
 			segment->used = 0;
 		} else if (rc == 0) {
-			rc = segment->mark == 0 ? bad_segment(rec, segment, data) :
-						  replay_segment(rec, segment, data);
+			rc = replay_one(rec, segment, data);
 		}
 		if (rc == 0)
 			rc = cut(rec, segment);

@@ -245,10 +245,12 @@ static int compact_before(struct worktree *tree, uint64_t segment)
 		rc = renew_nodes(tree, ids, count, segment);
 	if (rc == 0)
 		rc = renew_names(tree, ids, count, segment);
-	if (rc == 0)
-		rc = renew_rest(tree);
 	free(ids);
 	FAILPOINT("compact.written");
+	if (rc == 0)
+		rc = journal_sync(tree->journal);
+	if (rc == 0)
+		rc = renew_rest(tree); /* its frame says that those before it are durable */
 	if (rc == 0)
 		rc = journal_sync(tree->journal);
 	FAILPOINT("compact.synced");

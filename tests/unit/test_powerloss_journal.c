@@ -358,7 +358,8 @@ static void append_one(struct scene *scene, uint64_t lsn)
 	assert_int_equal(append(scene->journal, lsn, 0), 0);
 }
 
-/* As a checkpoint does: what is before a segment goes when that is on the disk. */
+/* As a checkpoint does: what is before a segment goes when that is on the disk, and a
+ * frame that says so. Two frames. */
 static void drop_old(struct scene *scene, uint64_t lsn)
 {
 	uint64_t segment;
@@ -366,6 +367,8 @@ static void drop_old(struct scene *scene, uint64_t lsn)
 	assert_int_equal(journal_rotate(scene->journal, &segment), 0);
 	append_one(scene, lsn);
 	sync_all(scene, lsn);
+	append_one(scene, lsn + 1);
+	sync_all(scene, lsn + 1);
 	powerloss_mark(scene->loss, DROPPED, lsn - 1);
 	assert_int_equal(journal_drop_before(scene->journal, segment), 0);
 }
@@ -385,7 +388,7 @@ static void test_one_writer(void **state)
 	reopen(scene);
 	for (uint64_t lsn = 1; lsn <= FRAMES; lsn++) {
 		if (lsn % 18 == 0)
-			drop_old(scene, lsn);
+			drop_old(scene, lsn++);
 		else
 			append_one(scene, lsn);
 		if (lsn % 5 == 0 && lsn > FRAMES / 4) /* some segments before the first sync */
