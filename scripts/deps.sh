@@ -12,7 +12,7 @@ declare -A groups=(
 	[build]="ca-certificates fuse3 gcc git libc6-dev libcurl4-openssl-dev libdeflate-dev
 		libfuse3-dev liblmdb-dev libssl-dev make meson ninja-build pkg-config scdoc zlib1g-dev"
 	[test]="fcgiwrap libcmocka-dev nginx-light openssh-client openssh-server perl procps
-		python3 python3-dulwich util-linux"
+		python3 python3-dulwich e2fsprogs openssl patch rsync sqlite3 util-linux vim-tiny"
 	[lint]="clang clang-format clang-tidy libclang-rt-14-dev shellcheck"
 )
 policy=/usr/sbin/policy-rc.d

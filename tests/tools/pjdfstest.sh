@@ -13,7 +13,6 @@
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${GIT_FS_BUILD:-$top/build/release}
-pid=
 
 usage() {
 	sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
@@ -28,7 +27,7 @@ done
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/git-fs-pjdfstest.XXXXXX")
 clean_up() {
 	cd /
-	if mountpoint -q "$scratch/mnt" 2>/dev/null || [ -n "$pid" ]; then
+	if grep -qF " $scratch/mnt " /proc/self/mountinfo; then
 		timeout 60 "$build/src/cli/git-fs" unmount "$scratch/mnt" ||
 			timeout 20 fusermount3 -uz "$scratch/mnt" || true
 	fi
