@@ -76,10 +76,11 @@ fi
 
 # All that the cases left behind is the same, and stays.
 ok 'what is left on ext4 is listed' eval 'probe list "$oracle" | grep -v "lost+found" >"$T/out/list.ext4"'
+ok 'and in the mount' eval 'probe list "$mount" >"$T/out/list.mount"'
+ok 'the same is left in both' diff -U 0 "$T/out/list.ext4" "$T/out/list.mount"
 same_list() {
-	probe list "$mount" >"$T/out/list" && diff -U 0 "$T/out/list.ext4" "$T/out/list"
+	probe list "$mount" >"$T/out/list" && diff -U 0 "$T/out/list.mount" "$T/out/list"
 }
-ok 'the same is left in the mount' same_list
 ok 'it unmounts' mount_stop posix
 ok 'and mounts' mount_repo posix "$T/repos/posix.git" "${options[@]}"
 ok 'all is there' same_list

@@ -157,7 +157,9 @@ def times_set(say):
             ("omit and set", ("omit",), 12345, 0), ("set and now", 12345, ("now",), 0),
             ("set", OLD_NS, OLD_NS + 1, AT_SYMLINK_NOFOLLOW)):
         for path in ("f", "l"):
-            say(f"{word} {path}", moved(["f", "l"], utimensat, path, first, second, flags))
+            # A link that is followed is read: times_of_access has that.
+            seen = ["f", "l"] if flags or path == "f" else ["f"]
+            say(f"{word} {path}", moved(seen, utimensat, path, first, second, flags))
     say("wrong ns", got(utimensat, "f", (10**9,), (10**9,)))
     say("absent", got(utimensat, "absent", 1, 1))
     say("absent, omit", got(utimensat, "absent", ("omit",), ("omit",)))
