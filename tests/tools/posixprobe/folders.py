@@ -2,7 +2,8 @@
 import ctypes
 import os
 
-from kit import MANY, TICK_S, case, child, checked, got, kind_of, libc, stable_name, write
+from kit import (EXCHANGE, MANY, TICK_S, case, checked, child, got, kind_of, libc, links_of, rename,
+                 stable_name, write)
 import time
 
 libc.opendir.restype = ctypes.c_void_p
@@ -149,6 +150,31 @@ def folder_read_after_change(say):
     say("absent names stay absent", f"{kind_of('d/inside')} {kind_of('d/b')} {kind_of('d/a')}")
     write("d/inside", b"new")
     say("and come back", f"{kind_of('d/inside')} {names()}")
+
+
+@case
+def folder_links(say):
+    """A folder has two names, and one in each of its subfolders."""
+    def counts():
+        return " ".join(str(links_of(path)) for path in (".", "d", "e", "e2") if os.path.exists(path))
+    os.listdir(".")
+    os.listdir("d")
+    say("first", counts())
+    for word, call, args in (("mkdir", os.mkdir, ("e",)), ("mkdir e2", os.mkdir, ("e2",)),
+                             ("inside", os.mkdir, ("e/sub",)), ("file", write, ("e/file", b"")),
+                             ("moved", os.rename, ("e/sub", "e2/sub")),
+                             ("to d", os.rename, ("e2/sub", "d/sub")),
+                             ("d to e2", os.rename, ("d", "e2/d")),
+                             ("and back", os.rename, ("e2/d", "d")),
+                             ("over", os.rename, ("d/sub", "e2")), ("exchange", rename,
+                                                                    ("e", "f", EXCHANGE)),
+                             ("rmdir", os.rmdir, ("e2",))):
+        say(word, f"{got(call, *args)} {counts()}")
+    os.mkdir("gone")
+    fd = os.open("gone", os.O_RDONLY)
+    os.rmdir("gone")
+    say("removed", os.fstat(fd).st_nlink)
+    os.close(fd)
 
 
 @case
