@@ -34,6 +34,7 @@ git -C "$T/layout" init -q && git -C "$T/layout" add -A && git -C "$T/layout" co
 git -C "$T/layout" -c tar.umask=022 archive HEAD | tar -x -C "$oracle" || exit 1
 
 ok 'mounts' mount_repo posix "$T/repos/posix.git" "${options[@]}"
+mounted "$T/mnt/posix" || exit 1
 mount=$T/mnt/posix
 for place in "$oracle" "$mount"; do
 	mkdir "$place/made"

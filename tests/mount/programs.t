@@ -18,6 +18,7 @@ mapfile -t SOURCES < <(git -C "$ORIGIN" ls-tree -r HEAD |
 server_start full
 url=$(server_url full)/redis.git
 ok 'mounts' mount_repo work "$url" --writable
+mounted "$T/mnt/work" || exit 1
 work=$T/mnt/work plain=$T/plain
 git clone -q "$ORIGIN" "$plain" && rm -rf "$plain/.git"
 

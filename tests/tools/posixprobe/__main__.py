@@ -14,6 +14,9 @@ import hashlib
 import os
 import re
 import stat
+import sys
+
+sys.dont_write_bytecode = True  # nothing is left in the checkout
 
 import kit
 # Each of them registers its cases.
