@@ -28,7 +28,11 @@ static void change_meta(struct meta *meta, const struct worktree_change *change)
 		meta->uid = change->uid;
 	if ((change->what & CHANGE_GID) != 0)
 		meta->gid = change->gid;
-	if ((change->what & (CHANGE_UID | CHANGE_GID)) != 0 && !S_ISDIR(meta->mode))
+	/* One that changes nothing is what the kernel makes of chown(-1, -1), and of what it
+	 * does before fallocate(2) for somebody who may not keep set-id bits. */
+	if (((change->what & (CHANGE_UID | CHANGE_GID)) != 0 ||
+	     (change->what & ~(unsigned)CHANGE_CTIME) == 0) &&
+	    !S_ISDIR(meta->mode))
 		meta_kill_setid(meta);
 	if ((change->what & CHANGE_MODE) != 0)
 		meta->mode = (meta->mode & S_IFMT) | (change->mode & 07777);

@@ -8,6 +8,7 @@
 
 #include "git/tree.h"
 #include "worktree/local.h"
+#include "worktree/worktree.h"
 
 #define CHILDREN_MIN 8
 
@@ -130,6 +131,11 @@ unsigned node_link_count(const struct node *node)
 {
 	unsigned count = 0;
 
+	if (S_ISDIR(node->type) && node->names == NULL && node->id != WORKTREE_ROOT)
+		return 0;
+	if (S_ISDIR(node->type))
+		return node->read || node_is_submodule(node) ? 2 + node->folders : 1;
+
 	for (const struct entry *name = node->names; name != NULL; name = name->next_name)
 		count++;
 	return count;
@@ -193,6 +199,17 @@ struct entry *entry_above(const struct entry *entry, bool in_base)
 	return in_base || folder->names == NULL ? folder->origin : folder->names;
 }
 
+/* A folder stands at an entry in the listing, or stands there no more. */
+static void count_folder(const struct entry *entry, bool comes)
+{
+	if (entry->position == 0 || entry->node == NULL || !S_ISDIR(entry->node->type))
+		return;
+	if (comes)
+		entry->parent->folders++;
+	else
+		entry->parent->folders--;
+}
+
 void entry_attach(struct entry *entry, struct node *node)
 {
 	assert(entry->node == NULL);
@@ -201,6 +218,7 @@ void entry_attach(struct entry *entry, struct node *node)
 	entry->node = node;
 	entry->next_name = node->names;
 	node->names = entry;
+	count_folder(entry, true);
 }
 
 void entry_detach(struct entry *entry)
@@ -209,6 +227,7 @@ void entry_detach(struct entry *entry)
 
 	if (node == NULL)
 		return;
+	count_folder(entry, false);
 	struct entry **at = &node->names;
 
 	while (*at != entry)
@@ -245,6 +264,7 @@ void children_add(struct node *folder, struct entry *entry)
 	folder->children[folder->children_count++] =
 		(struct child){ .position = entry->position, .entry = entry };
 	folder->children_live++;
+	count_folder(entry, true);
 }
 
 size_t children_after(const struct node *folder, uint64_t position)
@@ -281,6 +301,7 @@ void children_remove(struct node *folder, struct entry *entry)
 	size_t at = children_after(folder, entry->position - 1);
 
 	assert(at < folder->children_count && folder->children[at].entry == entry);
+	count_folder(entry, false);
 	folder->children[at].entry = NULL;
 	entry->position = 0;
 	folder->children_live--;

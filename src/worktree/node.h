@@ -65,6 +65,7 @@ struct node {
 	size_t children_cap;
 	size_t children_gone;
 	size_t children_live;
+	unsigned folders;       /* that stand at entries in the listing */
 	uint64_t next_position;
 	struct local *local;    /* owned; what the overlay knows of it; NULL: nothing */
 	_Atomic uint64_t lookups; /* that the kernel has not forgotten */
@@ -117,6 +118,8 @@ struct entry *entry_find(const struct node_index *index, const struct node *pare
 uint32_t node_type_of(uint32_t kind);
 /* The folder that holds its first name; NULL for the root and for nodes without one. */
 struct node *node_parent(const struct node *node);
+/* How many names it has. Of a folder: 2 and one for each folder in it, as on ext4, where
+ * its entries are known; 1 ("not counted") where they are not; 0: it was removed. */
 unsigned node_link_count(const struct node *node);
 static inline bool node_is_submodule(const struct node *node)
 {

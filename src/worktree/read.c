@@ -86,7 +86,7 @@ void attr_fill_locked(struct worktree *tree, struct node *node, struct worktree_
 	*out = (struct worktree_attr){
 		.id = node->id,
 		.mode = meta.mode,
-		.nlink = S_ISDIR(node->type) ? 1 : node_link_count(node),
+		.nlink = node_link_count(node),
 		.uid = meta.uid,
 		.gid = meta.gid,
 		.rdev = meta.rdev,

@@ -56,6 +56,18 @@ void worktree_forget(struct worktree *tree, uint64_t id, uint64_t count)
 	pthread_rwlock_unlock(&tree->lock);
 }
 
+/* Who still has it open sees its change time move; nobody else ever will. */
+static void touch_orphan(struct worktree *tree, struct node *node, const struct timespec *now)
+{
+	if (node->local == NULL)
+		return;
+	WITH_LOCK(&node->local->lock);
+	struct meta meta = overlay_meta(tree, node->local);
+
+	meta.ctime = *now;
+	local_set_meta(node->local, &meta);
+}
+
 /* One name less. The kinds were checked. */
 static int remove_locked(struct worktree *tree, const struct worktree_request *request,
 			 struct entry *entry)
@@ -65,7 +77,7 @@ static int remove_locked(struct worktree *tree, const struct worktree_request *r
 	struct node *node = entry->node;
 	struct node *folder = entry->parent;
 	struct journal_place place;
-	bool stays = node_link_count(node) > 1;
+	bool stays = node->names->next_name != NULL;
 	int rc = names_pin_locked(tree, entry);
 
 	if (rc == 0)
@@ -83,6 +95,8 @@ static int remove_locked(struct worktree *tree, const struct worktree_request *r
 	if (rc == 0)
 		names_set_locked(tree, entry, NULL, &place);
 	names_end(tree, &touched, rc == 0 ? &place : NULL);
+	if (rc == 0 && !stays)
+		touch_orphan(tree, node, &touched.now);
 	if (rc == 0 && !stays && atomic_load(&node->lookups) == 0 && node->local != NULL)
 		node_drop_locked(tree, node);
 	return rc;

@@ -43,7 +43,7 @@ struct worktree_config {
 struct worktree_attr {
 	uint64_t id;       /* the node's */
 	uint32_t mode;     /* st_mode: type and permission bits */
-	uint32_t nlink;    /* of folders 1: "not counted", as on btrfs */
+	uint32_t nlink;    /* of folders 1, "not counted", while their entries are not known */
 	uint32_t uid;
 	uint32_t gid;
 	uint64_t rdev;
