@@ -177,6 +177,20 @@ const struct request_marks *session_marks(void)
 	return &worker_self.marks;
 }
 
+#define GROUPS_MAX 1024
+
+/* The kernel tells one group of the caller; the others stand in /proc. */
+static bool caller_in_group(const struct worktree_request *request, uint32_t gid)
+{
+	gid_t groups[GROUPS_MAX];
+	int count = request->uid == 0 ? 0 : fuse_req_getgroups(request->context, GROUPS_MAX, groups);
+
+	for (int i = 0; i < count && i < GROUPS_MAX; i++)
+		if (groups[i] == gid)
+			return true;
+	return request->uid == 0;
+}
+
 void session_run(struct op *op)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(op->req);
@@ -186,7 +200,9 @@ void session_run(struct op *op)
 	op->by = (struct worktree_request){ .unique = op->marks.unique,
 					    .uid = ctx->uid,
 					    .gid = ctx->gid,
-					    .pid = ctx->pid };
+					    .pid = ctx->pid,
+					    .in_group = caller_in_group,
+					    .context = op->req };
 	op_start(op, worker_self.fd, &worker_self.scratch);
 }
 

@@ -20,7 +20,8 @@ static struct timespec time_of(const struct timespec *asked, const struct timesp
 }
 
 /* All but the size. */
-static void change_meta(struct meta *meta, const struct worktree_change *change)
+static void change_meta(const struct worktree_request *request, struct meta *meta,
+			const struct worktree_change *change)
 {
 	struct timespec now = time_now();
 
@@ -33,13 +34,13 @@ static void change_meta(struct meta *meta, const struct worktree_change *change)
 	if (((change->what & (CHANGE_UID | CHANGE_GID)) != 0 ||
 	     (change->what & ~(unsigned)CHANGE_CTIME) == 0) &&
 	    !S_ISDIR(meta->mode))
-		meta_kill_setid(meta);
+		meta_kill_setid(request, meta);
 	if ((change->what & CHANGE_MODE) != 0)
 		meta->mode = (meta->mode & S_IFMT) | (change->mode & 07777);
 	if ((change->what & CHANGE_SIZE) != 0)
 		meta->mtime = now;
 	if ((change->what & CHANGE_KILL_SETID) != 0)
-		meta_kill_setid(meta);
+		meta_kill_setid(request, meta);
 	if ((change->what & CHANGE_ATIME) != 0)
 		meta->atime = time_of(&change->atime, &now);
 	if ((change->what & CHANGE_MTIME) != 0)
@@ -58,7 +59,7 @@ static int setattr_locked(struct worktree *tree, const struct worktree_request *
 		rc = contents_resize(tree, request, local, &meta, change->size);
 	if (rc < 0)
 		return rc;
-	change_meta(&meta, change);
+	change_meta(request, &meta, change);
 	return contents_record(tree, request, local, &meta,
 			       frees ? JOURNAL_FREES : JOURNAL_NORMAL);
 }

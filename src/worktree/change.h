@@ -22,6 +22,10 @@ struct worktree_request {
 	uint32_t gid;
 	pid_t pid;
 	struct want *want; /* out, with ERR_AGAIN; the caller releases it */
+	/* Whether the caller is in a group, or above such things; NULL: by `gid` alone. Asked
+	 * rarely; may block on /proc. */
+	bool (*in_group)(const struct worktree_request *request, uint32_t gid);
+	void *context;     /* its own */
 };
 
 /* --- names --- */

@@ -19,10 +19,19 @@
 
 #define META_FRAME_ROOM 256 /* bytes; a frame of attributes is shorter */
 
-void meta_kill_setid(struct meta *meta)
+static bool in_group(const struct worktree_request *request, uint32_t gid)
+{
+	return request->gid == gid ||
+	       (request->in_group != NULL && request->in_group(request, gid));
+}
+
+void meta_kill_setid(const struct worktree_request *request, struct meta *meta)
 {
 	meta->mode &= ~(uint32_t)S_ISUID;
-	if ((meta->mode & S_IXGRP) != 0) /* else it means mandatory locking */
+	/* Without the group's execute bit it means mandatory locking, once: that stays where
+	 * the caller might have set it himself. */
+	if ((meta->mode & S_ISGID) != 0 &&
+	    ((meta->mode & S_IXGRP) != 0 || !in_group(request, meta->gid)))
 		meta->mode &= ~(uint32_t)S_ISGID;
 }
 
@@ -175,7 +184,7 @@ static int write_locked(struct worktree *tree, const struct worktree_request *re
 		return rc;
 	touch(&meta);
 	if (write->kill_setid)
-		meta_kill_setid(&meta);
+		meta_kill_setid(request, &meta);
 	if (meta.contents == CONTENTS_LOG)
 		return write_log(tree, request, local, &meta, write);
 	return write_file(tree, request, local, &meta, write);

@@ -186,7 +186,7 @@ void contents_set_unsynced(struct worktree *tree, struct local *local, bool unsy
 /* Syncs the data file, and records that. Takes the local's lock. */
 int contents_sync(struct worktree *tree, struct local *local) __attribute__((warn_unused_result));
 /* Clears set-id bits as a write by a caller without CAP_FSETID does. */
-void meta_kill_setid(struct meta *meta);
+void meta_kill_setid(const struct worktree_request *request, struct meta *meta);
 
 /* --- names.c --- */
 
