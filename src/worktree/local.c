@@ -90,8 +90,10 @@ void local_set_meta(struct local *local, const struct meta *meta)
 		local->extents_count = 0;
 	local->meta = *meta;
 	local->changed = true;
-	if (meta->contents != CONTENTS_FILE)
+	if (meta->contents != CONTENTS_FILE) {
 		forget_before(local);
+		local->lost = false;
+	}
 	if (meta->contents == CONTENTS_LOG)
 		clip_extents(local, meta->size);
 	local_check(local);
@@ -124,7 +126,8 @@ void local_mark(struct local *local)
 void local_clear(struct local *local)
 {
 	local->changed = false;
-	local->meta = (struct meta){ .contents = CONTENTS_NONE };
+	/* The count goes on: a data file of that name may still wait to be removed. */
+	local->meta = (struct meta){ .contents = CONTENTS_NONE, .file = local->meta.file };
 	forget_before(local);
 	local->extents_count = 0;
 	local->marked = false;

@@ -58,7 +58,7 @@ struct local {
 
 	pthread_mutex_t lock;
 	bool changed;            /* `meta` counts; else the node is as in the base */
-	struct meta meta;
+	struct meta meta;        /* of which `file` always counts */
 	struct extent extents[EXTENTS_MAX]; /* CONTENTS_LOG, or what was before */
 	unsigned extents_count;
 	char *target;            /* symlinks made here; owned */

@@ -65,7 +65,10 @@ struct meta node_base_meta(const struct worktree *tree, const struct node *node)
 
 struct meta overlay_meta(struct worktree *tree, const struct local *local)
 {
-	return local->changed ? local->meta : node_base_meta(tree, local->node);
+	struct meta meta = local->changed ? local->meta : node_base_meta(tree, local->node);
+
+	meta.file = local->meta.file;
+	return meta;
 }
 
 static struct meta meta_of_locked(struct worktree *tree, struct node *node)
