@@ -56,7 +56,7 @@ static int setattr_locked(struct worktree *tree, const struct worktree_request *
 	int rc = 0;
 
 	if ((change->what & CHANGE_SIZE) != 0)
-		rc = contents_resize(tree, request, local, &meta, change->size);
+		rc = contents_resize(tree, local, &meta, change->size);
 	if (rc < 0)
 		return rc;
 	change_meta(request, &meta, change);

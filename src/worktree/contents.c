@@ -60,10 +60,10 @@ ssize_t local_read(struct worktree *tree, struct local *local, struct worktree_r
 	if (rc == 0 && len > 0 && meta.contents == CONTENTS_LOG)
 		rc = contents_read_log(tree, local, read->offset, read->data, len);
 	else if (rc == 0 && len > 0)
-		rc = datafile_get(tree->files, local->node->id, meta.file, &file);
+		rc = contents_datafile(tree, local, &meta, &file);
 	pthread_mutex_unlock(&local->lock);
 	if (rc < 0)
-		return rc == -ENOENT ? -EIO : rc;
+		return rc;
 	if (len == 0 || meta.contents == CONTENTS_LOG)
 		return (ssize_t)len;
 	ssize_t got = io_pread(file->fd, read->data, len, read->offset);
@@ -138,11 +138,12 @@ static int write_file(struct worktree *tree, const struct worktree_request *requ
 		      struct local *local, struct meta *meta, const struct worktree_write *write)
 {
 	uint64_t end = write->offset + write->len;
+	uint64_t size = meta->size;
 	struct datafile *file;
 	int rc = journal_room(tree->journal, META_FRAME_ROOM);
 
 	if (rc == 0)
-		rc = datafile_get(tree->files, local->node->id, meta->file, &file);
+		rc = contents_datafile(tree, local, meta, &file);
 	if (rc < 0)
 		return rc;
 	contents_set_unsynced(tree, local, true);
@@ -150,13 +151,13 @@ static int write_file(struct worktree *tree, const struct worktree_request *requ
 	if (rc == 0)
 		rc = io_pwrite(file->fd, write->data, write->len, write->offset);
 	FAILPOINT("contents.file.written");
-	if (rc == 0 && end > meta->size)
+	if (end > meta->size)
 		meta->size = end;
-	else if (rc < 0 && end > meta->size && io_truncate(file->fd, meta->size) < 0)
-		rc = overlay_fail(tree, rc); /* bytes behind the end could come to light */
-	datafile_put(tree->files, file);
 	if (rc == 0)
 		rc = contents_record(tree, request, local, meta, JOURNAL_FREES);
+	if (rc < 0 && end > size && io_truncate(file->fd, size) < 0)
+		rc = overlay_fail(tree, rc); /* bytes behind the end could come to light */
+	datafile_put(tree->files, file);
 	local->version++;
 	return rc;
 }
@@ -175,11 +176,11 @@ static int write_locked(struct worktree *tree, const struct worktree_request *re
 			meta.contents = CONTENTS_LOG;
 			meta.size = 0;
 		} else {
-			rc = contents_copy_up(tree, request, local, &meta);
+			rc = contents_copy_up(tree, local, &meta);
 		}
 	}
 	if (rc == 0 && meta.contents == CONTENTS_LOG && end > CONTENTS_LOG_MAX)
-		rc = contents_spill(tree, request, local, &meta);
+		rc = contents_spill(tree, local, &meta);
 	if (rc < 0)
 		return rc;
 	touch(&meta);
@@ -255,7 +256,7 @@ static int allocate_file(struct worktree *tree, const struct worktree_request *r
 	int rc = journal_room(tree->journal, META_FRAME_ROOM);
 
 	if (rc == 0)
-		rc = datafile_get(tree->files, local->node->id, meta->file, &file);
+		rc = contents_datafile(tree, local, meta, &file);
 	if (rc < 0)
 		return rc;
 	contents_set_unsynced(tree, local, true);
@@ -277,10 +278,10 @@ static int allocate_locked(struct worktree *tree, const struct worktree_request 
 	int rc = 0;
 
 	if (meta.contents == CONTENTS_BASE)
-		rc = contents_copy_up(tree, request, local, &meta);
+		rc = contents_copy_up(tree, local, &meta);
 	if (rc == 0 && meta.contents == CONTENTS_LOG && end > CONTENTS_LOG_MAX &&
 	    (range->mode & FALLOC_FL_PUNCH_HOLE) == 0)
-		rc = contents_spill(tree, request, local, &meta);
+		rc = contents_spill(tree, local, &meta);
 	if (rc < 0)
 		return rc;
 	touch(&meta);
@@ -317,7 +318,7 @@ static int seek_file(struct worktree *tree, struct local *local, uint64_t offset
 		     uint64_t *out)
 {
 	struct datafile *file;
-	int rc = datafile_get(tree->files, local->node->id, local->meta.file, &file);
+	int rc = contents_datafile(tree, local, &local->meta, &file);
 
 	if (rc < 0)
 		return rc;
@@ -351,7 +352,7 @@ int worktree_seek(struct worktree *tree, uint64_t id, uint64_t offset, int whenc
 	pthread_rwlock_unlock(&tree->lock);
 	if (local != NULL) {
 		WITH_LOCK(&local->lock);
-		if (local->changed && local->meta.contents == CONTENTS_FILE && !local->lost)
+		if (local->changed && local->meta.contents == CONTENTS_FILE)
 			return seek_file(tree, local, offset, whence, out);
 	}
 	*out = whence == SEEK_DATA ? offset : attr.size;

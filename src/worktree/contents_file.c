@@ -23,6 +23,15 @@ void contents_set_unsynced(struct worktree *tree, struct local *local, bool unsy
 		atomic_fetch_sub(&tree->unsynced, 1);
 }
 
+int contents_datafile(struct worktree *tree, const struct local *local, const struct meta *meta,
+		      struct datafile **out)
+{
+	int rc = local->lost ? -EIO :
+			       datafile_get(tree->files, local->node->id, meta->file, out);
+
+	return rc == ERR_NOT_FOUND ? -EIO : rc;
+}
+
 int contents_read_log(struct worktree *tree, const struct local *local, uint64_t offset,
 		      uint8_t *data, size_t len)
 {
@@ -96,8 +105,7 @@ int contents_record(struct worktree *tree, const struct worktree_request *reques
 /* Fills a new data file; a negative errno leaves a file that nobody knows. */
 typedef int fill_fn(struct worktree *tree, struct local *local, int fd, uint64_t size);
 
-static int into_file(struct worktree *tree, const struct worktree_request *request,
-		     struct local *local, struct meta *meta, fill_fn *fill)
+static int into_file(struct worktree *tree, struct local *local, struct meta *meta, fill_fn *fill)
 {
 	struct meta filed = *meta;
 	struct datafile *file;
@@ -112,7 +120,7 @@ static int into_file(struct worktree *tree, const struct worktree_request *reque
 		rc = fill(tree, local, file->fd, filed.size);
 	FAILPOINT("contents.file.filled");
 	if (rc == 0)
-		rc = contents_record(tree, request, local, &filed, JOURNAL_NORMAL);
+		rc = contents_record(tree, NULL, local, &filed, JOURNAL_NORMAL);
 	if (rc < 0)
 		(void)!io_truncate(file->fd, 0); /* the next one takes its place */
 	datafile_put(tree->files, file);
@@ -131,12 +139,11 @@ static int fill_from_log(struct worktree *tree, struct local *local, int fd, uin
 	return rc == 0 ? io_pwrite(fd, whole, (size_t)size, 0) : rc;
 }
 
-int contents_spill(struct worktree *tree, const struct worktree_request *request,
-		   struct local *local, struct meta *meta)
+int contents_spill(struct worktree *tree, struct local *local, struct meta *meta)
 {
 	bool empty = meta->size == 0; /* also where the base's contents are void */
 
-	return into_file(tree, request, local, meta, empty ? NULL : fill_from_log);
+	return into_file(tree, local, meta, empty ? NULL : fill_from_log);
 }
 
 static int fill_from_store(struct worktree *tree, struct local *local, int fd, uint64_t size)
@@ -161,8 +168,7 @@ static int fill_from_store(struct worktree *tree, struct local *local, int fd, u
 }
 
 /* A small one, into the journal. */
-static int copy_up_small(struct worktree *tree, const struct worktree_request *request,
-			 struct local *local, struct meta *meta)
+static int copy_up_small(struct worktree *tree, struct local *local, const struct meta *meta)
 {
 	AUTO_BUF struct buf data = BUF_INIT_MAX(CONTENTS_LOG_MAX);
 	AUTO_BUF struct buf frame = BUF_INIT;
@@ -177,7 +183,7 @@ static int copy_up_small(struct worktree *tree, const struct worktree_request *r
 	if (rc == 0)
 		rc = item_write(&frame, local->node->id, 0, data.len, WRITE_REPLACES);
 	if (rc == 0)
-		rc = frame_append_data(tree, request, &frame,
+		rc = frame_append_data(tree, NULL, &frame,
 				       (struct iovec){ .iov_base = data.data, .iov_len = data.len },
 				       JOURNAL_NORMAL, &place);
 	if (rc < 0)
@@ -190,8 +196,7 @@ static int copy_up_small(struct worktree *tree, const struct worktree_request *r
 	return local_add_extent(local, &extent, true);
 }
 
-int contents_copy_up(struct worktree *tree, const struct worktree_request *request,
-		     struct local *local, struct meta *meta)
+int contents_copy_up(struct worktree *tree, struct local *local, struct meta *meta)
 {
 	struct meta copied = *meta;
 	struct store_info info;
@@ -202,10 +207,10 @@ int contents_copy_up(struct worktree *tree, const struct worktree_request *reque
 	atomic_store(&local->node->size, info.size); /* a told size may have been wrong */
 	copied.size = info.size;
 	if (info.size > CONTENTS_LOG_MAX) {
-		rc = into_file(tree, request, local, &copied, fill_from_store);
+		rc = into_file(tree, local, &copied, fill_from_store);
 	} else {
 		copied.contents = CONTENTS_LOG;
-		rc = copy_up_small(tree, request, local, &copied);
+		rc = copy_up_small(tree, local, &copied);
 	}
 	if (rc == 0)
 		*meta = copied;
@@ -222,7 +227,7 @@ static int grow_file(struct worktree *tree, struct local *local, const struct me
 	int rc = journal_room(tree->journal, JOURNAL_HEAD_LEN * 4);
 
 	if (rc == 0)
-		rc = datafile_get(tree->files, local->node->id, meta->file, &file);
+		rc = contents_datafile(tree, local, meta, &file);
 	if (rc < 0)
 		return rc;
 	contents_set_unsynced(tree, local, true);
@@ -231,8 +236,7 @@ static int grow_file(struct worktree *tree, struct local *local, const struct me
 	return rc;
 }
 
-int contents_resize(struct worktree *tree, const struct worktree_request *request,
-		    struct local *local, struct meta *meta, uint64_t size)
+int contents_resize(struct worktree *tree, struct local *local, struct meta *meta, uint64_t size)
 {
 	int rc = 0;
 
@@ -247,10 +251,10 @@ int contents_resize(struct worktree *tree, const struct worktree_request *reques
 	if (meta->contents == CONTENTS_BASE) {
 		if (node_base_size(tree, local->node) == size)
 			return 0;
-		rc = contents_copy_up(tree, request, local, meta);
+		rc = contents_copy_up(tree, local, meta);
 	}
 	if (rc == 0 && meta->contents == CONTENTS_LOG && size > CONTENTS_LOG_MAX)
-		rc = contents_spill(tree, request, local, meta);
+		rc = contents_spill(tree, local, meta);
 	if (rc == 0 && meta->contents == CONTENTS_FILE && size > meta->size)
 		rc = grow_file(tree, local, meta, size);
 	if (rc == 0)
@@ -289,8 +293,9 @@ int contents_sync(struct worktree *tree, struct local *local)
 	int rc = needed ? datafile_get(tree->files, local->node->id, number, &file) : 0;
 
 	if (needed && rc == 0) {
-		contents_set_unsynced(tree, local, false);
 		local->syncing++;
+		atomic_fetch_add(&tree->syncing, 1); /* before it is unsynced no more */
+		contents_set_unsynced(tree, local, false);
 	}
 	pthread_mutex_unlock(&local->lock);
 	if (!needed || rc < 0)
@@ -304,6 +309,7 @@ int contents_sync(struct worktree *tree, struct local *local)
 	datafile_put(tree->files, file);
 	WITH_LOCK(&local->lock);
 	local->syncing--;
+	atomic_fetch_sub(&tree->syncing, 1);
 	if (rc < 0)
 		return overlay_fail(tree, rc);
 	if (local->marked || !local->changed || local->meta.contents != CONTENTS_FILE ||

@@ -51,6 +51,7 @@ struct worktree {
 	uint64_t overrides_count;
 	atomic_int failed;        /* 0, or why nothing can be changed any more */
 	atomic_ullong unsynced;   /* data files with `unsynced` set */
+	atomic_ullong syncing;    /* syncs of data files that have not ended */
 	atomic_ullong condemned;
 	atomic_ullong reverted;
 	atomic_ullong compactions;
@@ -161,15 +162,15 @@ int overlay_settle(struct worktree *tree) __attribute__((warn_unused_result));
 /* Reads from a local whose contents are not the base's; -ENODATA: they are, ask the
  * store. Takes the local's lock. */
 ssize_t local_read(struct worktree *tree, struct local *local, struct worktree_read *read);
-/* Brings the base's contents into the overlay, recorded at once. */
-int contents_copy_up(struct worktree *tree, const struct worktree_request *request,
-		     struct local *local, struct meta *meta) __attribute__((warn_unused_result));
+/* Brings the base's contents into the overlay, recorded at once: as nobody's request, as
+ * the one that it is done for is not done by that. */
+int contents_copy_up(struct worktree *tree, struct local *local, struct meta *meta)
+	__attribute__((warn_unused_result));
 /* From the journal to a data file, recorded at once. */
-int contents_spill(struct worktree *tree, const struct worktree_request *request,
-		   struct local *local, struct meta *meta) __attribute__((warn_unused_result));
+int contents_spill(struct worktree *tree, struct local *local, struct meta *meta)
+	__attribute__((warn_unused_result));
 /* meta->size becomes `size`; what has to be done before the record is done. */
-int contents_resize(struct worktree *tree, const struct worktree_request *request,
-		    struct local *local, struct meta *meta, uint64_t size)
+int contents_resize(struct worktree *tree, struct local *local, struct meta *meta, uint64_t size)
 	__attribute__((warn_unused_result));
 /* The attributes are recorded: they count from now on, and the data file follows. */
 void contents_apply(struct worktree *tree, struct local *local, const struct meta *meta,
@@ -181,6 +182,9 @@ int contents_record(struct worktree *tree, const struct worktree_request *reques
 /* All bytes of a file in the journal, at most CONTENTS_LOG_MAX, into `data`. */
 int contents_read_log(struct worktree *tree, const struct local *local, uint64_t offset,
 		      uint8_t *data, size_t len) __attribute__((warn_unused_result));
+/* The data file of these attributes, to be put back. -EIO: it is not there. */
+int contents_datafile(struct worktree *tree, const struct local *local, const struct meta *meta,
+		      struct datafile **out) __attribute__((warn_unused_result));
 /* Whether the data file waits to be synced; counted. */
 void contents_set_unsynced(struct worktree *tree, struct local *local, bool unsynced);
 /* Syncs the data file, and records that. Takes the local's lock. */
