@@ -29,7 +29,8 @@ struct retired {
 struct datafiles {
 	int dir_fd;
 	bool read_only;
-	atomic_bool names_unsynced;
+	atomic_ullong names_made;   /* files that were made */
+	atomic_ullong names_synced; /* how many of them have a durable name */
 	pthread_mutex_t lock;           /* a leaf */
 	struct datafile *slots[SLOTS];  /* guarded by lock, as all below */
 	struct retired *retired;        /* owned */
@@ -163,7 +164,7 @@ int datafile_create(struct datafiles *files, uint64_t id, uint32_t number, struc
 	int rc = file_open(files, id, number, O_CREAT | O_TRUNC, out);
 
 	if (rc == 0)
-		atomic_store(&files->names_unsynced, true);
+		atomic_fetch_add(&files->names_made, 1);
 	return rc;
 }
 
@@ -179,12 +180,17 @@ int datafile_get(struct datafiles *files, uint64_t id, uint32_t number, struct d
 
 int datafiles_sync_names(struct datafiles *files)
 {
-	if (!atomic_exchange(&files->names_unsynced, false))
+	unsigned long long made = atomic_load(&files->names_made);
+	unsigned long long synced = atomic_load(&files->names_synced);
+
+	if (synced >= made)
 		return 0;
 	int rc = io_sync(files->dir_fd);
 
-	if (rc < 0)
-		atomic_store(&files->names_unsynced, true);
+	/* Only now: whoever asks meanwhile syncs as well. */
+	while (rc == 0 && synced < made &&
+	       !atomic_compare_exchange_weak(&files->names_synced, &synced, made))
+		;
 	return rc;
 }
 

@@ -242,11 +242,12 @@ static int rename_in(struct worktree *tree, const struct worktree_request *reque
 }
 
 /* A file that takes the place of another is made durable before its new name can
- * be: after a crash there are the old contents or the new ones. */
+ * be: after a crash there are the old contents or the new ones. In an exchange both do. */
 static int sync_before_replacing(struct worktree *tree, const struct renaming *move,
 				 const struct worktree_move *names)
 {
 	struct local *local = NULL;
+	struct local *other = NULL;
 
 	pthread_rwlock_rdlock(&tree->lock);
 	struct entry *from = entry_find(&tree->index, move->from_folder, names->name,
@@ -254,10 +255,14 @@ static int sync_before_replacing(struct worktree *tree, const struct renaming *m
 	struct entry *to = entry_find(&tree->index, move->to_folder, names->new_name,
 				      strlen(names->new_name));
 
-	if (from != NULL && from->node != NULL && to != NULL && to->node != NULL)
+	if (from != NULL && from->node != NULL && to != NULL && to->node != NULL) {
 		local = from->node->local;
+		other = (names->flags & RENAME_EXCHANGE) != 0 ? to->node->local : NULL;
+	}
 	pthread_rwlock_unlock(&tree->lock);
-	return local != NULL ? contents_sync(tree, local) : 0;
+	int rc = local != NULL ? contents_sync(tree, local) : 0;
+
+	return rc == 0 && other != NULL ? contents_sync(tree, other) : rc;
 }
 
 int worktree_rename(struct worktree *tree, const struct worktree_request *request,

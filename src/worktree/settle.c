@@ -223,5 +223,7 @@ int overlay_settle(struct worktree *tree)
 		return rc;
 	if (damaged) /* else the damage would be met again each time */
 		return worktree_compact(tree);
-	return datafiles_sweep(tree->files, keep_file, tree, &removed);
+	/* Else a loss of power could bring back a journal that names what is swept away. */
+	rc = journal_sync(tree->journal);
+	return rc == 0 ? datafiles_sweep(tree->files, keep_file, tree, &removed) : rc;
 }

@@ -14,24 +14,23 @@
 #define ENTRY_COST 64   /* bytes of the journal for a name */
 #define NODE_COST 400   /* for a node without its contents */
 
-/* Ids of nodes whose data files wait to be synced. */
+/* Ids of nodes whose data files wait to be synced, or are being synced by another. */
 static int collect_unsynced(struct worktree *tree, uint64_t **out, size_t *count_out)
 {
-	size_t room = (size_t)atomic_load(&tree->unsynced) + 16;
-	uint64_t *ids = malloc(room * sizeof(*ids));
+	pthread_rwlock_rdlock(&tree->lock);
+	uint64_t *ids = malloc((tree->locals_count + 1) * sizeof(*ids));
 	size_t count = 0;
 
-	if (ids == NULL)
-		return -ENOMEM;
-	pthread_rwlock_rdlock(&tree->lock);
-	for (struct local *at = tree->locals; at != NULL && count < room; at = at->next) {
+	for (struct local *at = tree->locals; ids != NULL && at != NULL; at = at->next) {
 		WITH_LOCK(&at->lock);
-		if (at->unsynced) {
+		if (at->unsynced || at->syncing > 0) {
 			atomic_fetch_add(&at->node->lookups, 1); /* it stays until we are done */
 			ids[count++] = at->node->id;
 		}
 	}
 	pthread_rwlock_unlock(&tree->lock);
+	if (ids == NULL)
+		return -ENOMEM;
 	*out = ids;
 	*count_out = count;
 	return 0;
@@ -43,7 +42,7 @@ static int sync_files(struct worktree *tree)
 	size_t count = 0;
 	int rc = 0;
 
-	if (atomic_load(&tree->unsynced) == 0)
+	if (atomic_load(&tree->unsynced) == 0 && atomic_load(&tree->syncing) == 0)
 		return 0;
 	rc = collect_unsynced(tree, &ids, &count);
 	for (size_t i = 0; i < count; i++) {
