@@ -76,7 +76,8 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 # All that the cases left behind is the same, and stays.
-ok 'what is left on ext4 is listed' eval 'probe list "$oracle" | grep -v "lost+found" >"$T/out/list.ext4"'
+ok 'what is left on ext4 is listed' eval \
+	'probe list "$oracle" | grep -v "lost+found" >"$T/out/list.ext4"'
 ok 'and in the mount' eval 'probe list "$mount" >"$T/out/list.mount"'
 ok 'the same is left in both' diff -U 0 "$T/out/list.ext4" "$T/out/list.mount"
 same_list() {

@@ -27,7 +27,8 @@ mkdir -p "$T/archive/sub/empty"
 (cd "$T/archive" && echo plain >plain && echo tool >tool && chmod 755 tool && ln plain hard &&
 	ln -s plain soft && ln -s nowhere dangling && : >sub/nothing && chmod 400 sub/nothing &&
 	truncate -s 300000 sub/sparse && stream_bytes 200000 >sub/bytes && mkfifo sub/pipe &&
-	chmod 2750 sub && touch -h -d '2001-02-03 04:05:06.123456789Z' soft plain sub/bytes sub/empty sub)
+	chmod 2750 sub &&
+	touch -h -d '2001-02-03 04:05:06.123456789Z' soft plain sub/bytes sub/empty sub)
 tar -C "$T/archive" --format=posix -cf "$T/archive.tar" .
 
 # program NAME: in both places; the same words, and each time without a failure

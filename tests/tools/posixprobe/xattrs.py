@@ -122,7 +122,7 @@ def xattr_others(say):
     """Namespaces that a mount refuses and ext4 has."""
     acl = bytes.fromhex("0200000001000600ffffffff04000400ffffffff20000400ffffffff")
     for name, value in (("security.test", b"1"), ("trusted.test", b"1"),
-                        ("security.capability", bytes.fromhex("0000000200000000000000000000000000000000")),
+                        ("security.capability", bytes.fromhex("00000002" + "00" * 16)),
                         ("system.posix_acl_access", acl)):
         say(f"set {name}", got(os.setxattr, "f", name, value))
     say("get trusted.none", got(os.getxattr, "f", "trusted.none"))
