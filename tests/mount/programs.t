@@ -45,15 +45,16 @@ program() {
 	ok "$name: says the same" diff -U 1 "$T/out/$name.plain" "$T/out/$name.work"
 }
 
-for name in git clone tar rsync vim editing shell sqlite python; do
-	program "$name"
-done
+# Builds come first: the others edit what they build from.
 if [ -f "$plain/deps/hiredis/Makefile" ]; then
 	program make
 	[ -z "${GIT_FS_LONG:-}" ] || program redis
 else
 	skip no-redis 'make: part of redis'
 fi
+for name in git clone tar rsync vim editing shell sqlite python; do
+	program "$name"
+done
 if command -v npm >/dev/null; then
 	program npm
 else
