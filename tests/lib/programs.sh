@@ -143,7 +143,8 @@ do_sqlite() {
 			BEGIN; DELETE FROM account; ROLLBACK;
 			SELECT count(*), sum(amount), sum(length(words)) FROM account;
 			CREATE INDEX w ON account (words); PRAGMA integrity_check;' &&
-			sqlite_killed "db-$mode/db" && sqlite "db-$mode/db" 'PRAGMA integrity_check;
+			sqlite_killed "db-$mode/db" && ls "db-$mode" &&
+			sqlite "db-$mode/db" 'PRAGMA integrity_check;
 			SELECT count(*), sum(amount) FROM account;
 			VACUUM; PRAGMA integrity_check;' || return 1
 	done
@@ -151,7 +152,7 @@ do_sqlite() {
 
 # It dies amid a transaction whose pages do not fit into its cache.
 sqlite_killed() {
-	coproc DYING { exec sqlite3 -batch -cmd 'PRAGMA cache_size = 5;' "$1" 2>&1; }
+	coproc DYING { exec sqlite3 -batch -cmd 'PRAGMA cache_size = 60;' "$1" 2>&1; }
 	local pid=$DYING_PID out=${DYING[0]}
 
 	echo "BEGIN; UPDATE account SET amount = 7, words = words || 'x'; SELECT 'amid';" >&"${DYING[1]}"
@@ -184,7 +185,8 @@ C
 }
 
 do_redis() {
-	make -s -j2 -C src MALLOC=libc OPTIMIZATION=-O0 >/dev/null &&
+	{ make -s -j2 -C src MALLOC=libc OPTIMIZATION=-O0 >"$T/make.log" 2>&1 ||
+		! tail -n 20 "$T/make.log" >&2; } &&
 		src/redis-server --version | cut -d ' ' -f 1-3 &&
 		src/redis-benchmark --version >/dev/null && make -s -C src distclean >/dev/null &&
 		rm src/release.h # it holds the moment of its build
