@@ -77,6 +77,7 @@ void contents_apply(struct worktree *tree, struct local *local, const struct met
 
 	if (rc == 0) {
 		contents_set_unsynced(tree, local, true);
+		FAILPOINT("contents.file.shrink");
 		rc = io_truncate(file->fd, meta->size);
 		datafile_put(tree->files, file);
 	}

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/io.h"
 #include "base/threads.h"
 
@@ -161,8 +162,10 @@ static int file_open(struct datafiles *files, uint64_t id, uint32_t number, int 
 
 int datafile_create(struct datafiles *files, uint64_t id, uint32_t number, struct datafile **out)
 {
-	int rc = file_open(files, id, number, O_CREAT | O_TRUNC, out);
+	int rc = FAILPOINT_ERR("datafile.create");
 
+	if (rc == 0)
+		rc = file_open(files, id, number, O_CREAT | O_TRUNC, out);
 	if (rc == 0)
 		atomic_fetch_add(&files->names_made, 1);
 	return rc;
@@ -256,6 +259,7 @@ int datafiles_remove_retired(struct datafiles *files, uint64_t lsn)
 
 		forget_slot(files, found.id, found.number);
 		name_of(found.id, found.number, name);
+		FAILPOINT("datafile.remove");
 		int rc = io_unlink(files->dir_fd, name);
 
 		if (rc < 0 && rc != -ENOENT)
@@ -282,6 +286,7 @@ int datafiles_sweep(struct datafiles *files, datafile_keep_fn *keep, void *arg,
 
 		if (!name_parse(found->d_name, &id, &number) || keep(arg, id, number))
 			continue;
+		FAILPOINT("datafile.sweep");
 		rc = io_unlink(files->dir_fd, found->d_name);
 		*removed_out += rc == 0;
 	}

@@ -353,6 +353,7 @@ static void sync_round_locked(struct journal *journal)
 	pthread_mutex_unlock(&journal->lock);
 	int rc = sync_segments(journal, journal->first_unsynced, active);
 
+	FAILPOINT("journal.synced");
 	if (rc == 0 && names)
 		rc = io_sync_above(journal->dir_fd);
 	pthread_mutex_lock(&journal->lock);
@@ -432,6 +433,7 @@ int journal_drop_before(struct journal *journal, uint64_t before)
 		int rc = more ? io_sync(journal->dir_fd) : 0;
 
 		journal_segment_name(number, name);
+		FAILPOINT("journal.drop");
 		if (rc == 0)
 			rc = io_unlink(journal->dir_fd, name);
 		if (rc < 0)

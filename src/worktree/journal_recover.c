@@ -28,6 +28,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/io.h"
 #include "git/zstream.h"
 
@@ -113,8 +114,10 @@ int journal_segment_create(struct journal *journal, uint64_t number, struct segm
 	if (rc == 0 && getrandom(&segment->mark, sizeof(segment->mark), 0) < 0)
 		rc = -errno;
 	segment->mark |= 1; /* never 0, as empty space is */
+	FAILPOINT("journal.segment.named");
 	if (rc == 0)
 		rc = head_write(journal, segment);
+	FAILPOINT("journal.segment.made");
 	if (rc < 0) {
 		if (segment->fd >= 0)
 			(void)!io_unlink(journal->dir_fd, name);
@@ -344,6 +347,7 @@ static int cut(struct recover *rec, struct segment *segment)
 	segment->allocated = segment->used;
 	if (rec->journal->read_only)
 		return 0;
+	FAILPOINT("journal.cut");
 	int rc = io_truncate(segment->fd, segment->used);
 
 	/* Else a second crash could bring it back, beside new frames of the same numbers. */
@@ -459,6 +463,7 @@ static int remove_empty(struct journal *journal)
 			continue;
 		}
 		journal_segment_name(segment->number, name);
+		FAILPOINT("journal.remove");
 		int rc = journal->read_only ? 0 : io_unlink(journal->dir_fd, name);
 
 		journal_segment_free(segment);
