@@ -24,7 +24,7 @@ help:
 	@echo '  make install    to $$DESTDIR$$PREFIX ($(PREFIX)): git-fs, git fs, their man pages'
 	@echo '  make check-all  make check, then TSan, clang and the long runs'
 	@echo '  make lint       layers, sizes, format, -Werror by two compilers, clang-tidy, shellcheck'
-	@echo '  make crash      tests/crash; make fuzz: each fuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo '  make crash      tests/crash, 1,000 kills; make fuzz: each fuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo '  make bench      bench/run'
 	@echo '  make clean      unmount and remove build/'
 
@@ -51,7 +51,7 @@ check-all:
 
 crash:
 	@scripts/deps.sh build test
-	@tests/run crash
+	@GIT_FS_LONG=1 tests/run crash
 
 fuzz:
 	@scripts/deps.sh build test lint
