@@ -140,6 +140,11 @@ same() {
 	must "$name" timeout -k 5 400 "$fsmodel" --compare "$@" "${xattr[@]}" --state "$T/state" \
 		"$T/mnt/model" "$T/twin"
 }
+# What a remount must not change, though the twin cannot tell: numbers, and all times.
+looks() {
+	(cd "$T/mnt/model" && find . -printf '%p %y %i %n %m %U:%G %s %T@ %C@\n') |
+		sort >"$T/out/looks.$1"
+}
 mounts() {
 	must "$1" mount_repo model "$url" --writable "${options[@]}"
 }
@@ -158,12 +163,20 @@ cycle() {
 	mount_home "cycle$1"
 	mounts "cycle $1: mounts" || return 1
 	round "cycle $1: from nothing fetched, no difference" "$part" || return 1
+	looks before
 	must "cycle $1: it unmounts" mount_stop model || return 1
 	mounts "cycle $1: and mounts" || return 1
+	looks after
+	must "cycle $1: numbers and times have not changed" diff "$T/out/looks.before" \
+		"$T/out/looks.after" || return 1
 	same "cycle $1: it is the same after that" || return 1
 	round "cycle $1: and no difference" "$part" || return 1
+	looks before
 	must "cycle $1: the daemon is killed" mount_kill model || return 1
 	mounts "cycle $1: it mounts over the dead mount" || return 1
+	looks after
+	must "cycle $1: nor have they after that" diff "$T/out/looks.before" \
+		"$T/out/looks.after" || return 1
 	same "cycle $1: nothing is missing" || return 1
 	round "cycle $1: and no difference, again" "$part" || return 1
 	mkdir "$T/mnt/model/shared"
