@@ -262,6 +262,11 @@ static void do_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 		     struct fuse_file_info *fi)
 {
 	(void)fi;
+	/* The kernel may have bytes that nobody here knows of: it answers by itself then. */
+	if (session_uses(session_of(req), MECH_WRITEBACK)) {
+		fuse_reply_err(req, ENOSYS);
+		return;
+	}
 	session_run(&(struct op){ .req = req,
 				  .run = run_seek,
 				  .what_for = "lseek",

@@ -25,16 +25,16 @@ static void change_meta(const struct worktree_request *request, struct meta *met
 {
 	struct timespec now = time_now();
 
-	if ((change->what & CHANGE_UID) != 0)
-		meta->uid = change->uid;
-	if ((change->what & CHANGE_GID) != 0)
-		meta->gid = change->gid;
-	/* One that changes nothing is what the kernel makes of chown(-1, -1), and of what it
+	/* Before the group changes: who may keep a bit is a matter of the old one. One that changes nothing is what the kernel makes of chown(-1, -1), and of what it
 	 * does before fallocate(2) for somebody who may not keep set-id bits. */
 	if (((change->what & (CHANGE_UID | CHANGE_GID)) != 0 ||
 	     (change->what & ~(unsigned)CHANGE_CTIME) == 0) &&
 	    !S_ISDIR(meta->mode))
 		meta_kill_setid(request, meta);
+	if ((change->what & CHANGE_UID) != 0)
+		meta->uid = change->uid;
+	if ((change->what & CHANGE_GID) != 0)
+		meta->gid = change->gid;
 	if ((change->what & CHANGE_MODE) != 0)
 		meta->mode = (meta->mode & S_IFMT) | (change->mode & 07777);
 	if ((change->what & CHANGE_SIZE) != 0)

@@ -103,8 +103,10 @@ void op_symlink(struct call *c)
 	char text[4000];
 	size_t len = 1 + random_below(c->actor, one_in(c->actor, 20) ? 3900 : 60);
 
-	for (size_t i = 0; i < len; i++) {
-		text[i] = "abc/.."[random_below(c->actor, 6)];
+	/* Below its folder: what is above the two roots differs. */
+	text[0] = 'a';
+	for (size_t i = 1; i < len; i++) {
+		text[i] = "abc/de"[random_below(c->actor, 6)];
 	}
 	text[len] = '\0';
 	describe(c, "%zu bytes", len);
