@@ -25,8 +25,9 @@ static void change_meta(const struct worktree_request *request, struct meta *met
 {
 	struct timespec now = time_now();
 
-	/* Before the group changes: who may keep a bit is a matter of the old one. One that changes nothing is what the kernel makes of chown(-1, -1), and of what it
-	 * does before fallocate(2) for somebody who may not keep set-id bits. */
+	/* Before the group changes: who may keep a bit is a matter of the old one. A request
+	 * that changes nothing is what the kernel makes of chown(-1, -1), and of what it does
+	 * before fallocate(2) for somebody who may not keep set-id bits. */
 	if (((change->what & (CHANGE_UID | CHANGE_GID)) != 0 ||
 	     (change->what & ~(unsigned)CHANGE_CTIME) == 0) &&
 	    !S_ISDIR(meta->mode))
