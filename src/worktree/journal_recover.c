@@ -270,14 +270,17 @@ static bool was_durable(const struct recover *rec, uint64_t lsn)
 static int after_gap(struct recover *rec, const struct scan *scan, size_t gap,
 		     const struct found *found)
 {
+	uint64_t lost = found->lsn > rec->expected ? found->lsn - rec->expected : 0;
+
 	if (found->lsn == rec->expected)
 		return 0;
 	if (!was_durable(rec, found->lsn - 1)) {
 		rec->ended = true;
-		return 0;
+		if (rec->expected > rec->durable)
+			return 0;
+		lost = rec->durable - rec->expected + 1; /* these had been, for all that */
 	}
-	if (found->lsn > rec->expected)
-		rec->recovery->damaged_frames += found->lsn - rec->expected;
+	rec->recovery->damaged_frames += lost;
 	return found->offset > gap ? set_aside(rec, scan, gap, found->offset) : 0;
 }
 
@@ -297,6 +300,14 @@ static int take_frame(struct recover *rec, const struct scan *scan, const struct
 	return rec->replay(rec->arg, &frame);
 }
 
+/* Whether what is missing here was damaged, as whole frames come later: the gap before
+ * those tells how many are missing. */
+static bool is_damage(const struct recover *rec)
+{
+	return rec->expected != 0 && rec->expected <= rec->journal->last_lsn &&
+	       was_durable(rec, rec->expected);
+}
+
 /* What lies behind the last frame: nothing, a torn frame, or a damaged one. */
 static int segment_tail(struct recover *rec, const struct scan *scan, size_t end)
 {
@@ -304,10 +315,8 @@ static int segment_tail(struct recover *rec, const struct scan *scan, size_t end
 
 	if (content == end)
 		return 0;
-	if (rec->expected != 0 && rec->expected <= rec->durable) {
-		rec->recovery->damaged_frames++;
+	if (is_damage(rec))
 		return set_aside(rec, scan, end, content);
-	}
 	rec->recovery->torn_bytes += content - end;
 	return 0;
 }
@@ -400,7 +409,8 @@ static int bad_segment(struct recover *rec, struct segment *segment, const struc
 	}
 	if (content == 0)
 		return 0;
-	rec->recovery->damaged_frames++; /* at least one; a gap that follows counts them all */
+	if (!is_damage(rec))
+		rec->recovery->damaged_frames++; /* at least one; no gap will tell */
 	return set_aside(rec, &scan, 0, content);
 }
 
@@ -436,7 +446,8 @@ static int replay_all(struct recover *rec, struct buf *data)
 		int rc = read_segment(rec, segment, data);
 
 		if (rc == 0 && rec->ended) {
-			rec->recovery->torn_bytes += data->len;
+			rec->recovery->torn_bytes += content_end(&(struct scan){
+				.data = data->data, .len = data->len }, 0);
 			segment->used = 0;
 		} else if (rc == 0) {
 			rc = replay_one(rec, segment, data);
