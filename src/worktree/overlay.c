@@ -88,19 +88,42 @@ int overlay_open(struct worktree *tree, const struct worktree_config *config, st
 	return 0;
 }
 
-/* Nothing differs, so what the journal says of the old base is of no use: the places of
- * nodes that are other ones now, times of folders. */
-static int begin_anew(struct worktree *tree)
+static bool same_base(const struct worktree *tree)
 {
-	struct oid old = tree->overlay_base;
+	return oid_is_set(&tree->overlay_base) && oid_equal(&tree->overlay_base, &tree->commit);
+}
 
+/* Where the old base had it: the new one may have it there, too, as its tree will say. */
+static void forget_place(struct node *node)
+{
+	while (node->names != NULL)
+		entry_detach(node->names);
+	if (node->origin != NULL)
+		node->origin->in_base = false;
+	node->live = false;
+}
+
+void overlay_forget_base(struct worktree *tree)
+{
+	if (tree->journal == NULL || same_base(tree))
+		return;
+	assert(!worktree_is_dirty(tree));
 	pthread_rwlock_wrlock(&tree->lock);
 	for (struct local *at = tree->locals; at != NULL; at = at->next) {
 		WITH_LOCK(&at->lock);
 		local_clear(at);
 		at->anchored = false;
+		if (at->node->kind != 0 && at->node->id != WORKTREE_ROOT)
+			forget_place(at->node);
 	}
 	pthread_rwlock_unlock(&tree->lock);
+}
+
+/* Nothing of the old base is left in memory: nor will be in the journal. */
+static int begin_anew(struct worktree *tree)
+{
+	struct oid old = tree->overlay_base;
+
 	tree->overlay_base = tree->commit;
 	int rc = worktree_compact(tree);
 
@@ -113,10 +136,8 @@ int overlay_start(struct worktree *tree, struct err *err)
 {
 	int rc = 0;
 
-	if (!oid_is_set(&tree->overlay_base) || !oid_equal(&tree->overlay_base, &tree->commit)) {
-		assert(!worktree_is_dirty(tree));
+	if (!same_base(tree))
 		rc = begin_anew(tree);
-	}
 	return rc < 0 ? err_set(err, rc, "cannot write to the journal: %s", err_name(rc)) : 0;
 }
 

@@ -107,6 +107,37 @@ static int root_make(struct worktree *tree, struct err *err)
 
 /* --- opening --- */
 
+/* The journal may know nodes of the base that the table has lost, or never had. The
+ * table is to have them, too: what is in them names them as its folders. `first`: the
+ * first id that the table does not know. */
+static int table_complete(struct worktree *tree, uint64_t first, struct err *err)
+{
+	int rc = 0;
+
+	for (uint64_t id = first; rc == 0 && id < tree->index.next_id; id++) {
+		const struct node *node = node_by_id(&tree->index, id);
+
+		if (node == NULL || node->origin == NULL || node->origin->parent->id >= id)
+			continue;
+		struct node_record record = {
+			.id = id,
+			.parent = node->origin->parent->id,
+			.mode = node->kind,
+			.name = node->origin->name,
+			.name_len = node->origin->name_len,
+		};
+
+		if (node->kind != TREE_MODE_DIR)
+			record.oid = node->oid;
+		rc = node_table_add(tree->table, &record);
+	}
+	if (rc == 0)
+		rc = node_table_commit(tree->table);
+	if (rc == -ENOSPC || rc == -EDQUOT)
+		return 0;
+	return rc < 0 ? err_sys(err, -rc, "cannot write the node table") : 0;
+}
+
 /* Readers come without end; who changes names must get his turn. Nobody takes it twice. */
 static void lock_init(pthread_rwlock_t *lock)
 {
@@ -142,8 +173,12 @@ int worktree_open(struct worktree **out, const struct worktree_config *config, s
 		rc = root_make(tree, err);
 	if (rc == 0)
 		node_by_id(&tree->index, WORKTREE_ROOT)->live = true;
+	uint64_t known = tree->index.next_id;
+
 	if (rc == 0 && config->overlay_dir != NULL)
 		rc = overlay_open(tree, config, err);
+	if (rc == 0 && tree->table != NULL)
+		rc = table_complete(tree, known, err);
 	if (rc < 0)
 		worktree_close(tree);
 	else
@@ -196,6 +231,7 @@ int worktree_start(struct worktree *tree, const struct oid *commit, struct err *
 
 	if (rc < 0)
 		return rc;
+	overlay_forget_base(tree);
 	rc = folder_read(tree, root, &want);
 	want_release(&want);
 	if (rc < 0)
