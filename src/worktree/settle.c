@@ -118,6 +118,51 @@ static int settle_nameless(struct worktree *tree, struct local *local, bool dama
 	return 0;
 }
 
+/* --- folders that stand nowhere, or at two names --- */
+
+/* Frames that are lost may have moved a folder away, so that it stands where it was as
+ * well, or moved another one out of it, so that it lies in itself. */
+
+static void keep_one_name(struct worktree *tree, struct node *folder)
+{
+	while (folder->names->next_name != NULL) { /* the first is the latest */
+		struct entry *entry = folder->names->next_name;
+
+		entry_detach(entry);
+		overlay_set_override(tree, entry, entry->in_base);
+		if (entry->node == NULL && !entry->local && entry->base == NULL)
+			entry_remove(&tree->index, entry);
+	}
+}
+
+static bool reaches_root(const struct worktree *tree, const struct node *node)
+{
+	uint64_t steps = tree->index.count;
+
+	while (node != NULL && node->id != WORKTREE_ROOT && steps-- > 0)
+		node = node_parent(node);
+	return node != NULL && node->id == WORKTREE_ROOT;
+}
+
+static int settle_place(struct worktree *tree, struct local *local)
+{
+	struct node *folder = local->node;
+
+	if (!S_ISDIR(folder->type) || folder->names == NULL)
+		return 0;
+	keep_one_name(tree, folder);
+	if (reaches_root(tree, folder))
+		return 0;
+	struct entry *entry = folder->names;
+
+	condemn(tree, local);
+	entry_detach(entry);
+	overlay_set_override(tree, entry, entry->in_base);
+	if (!entry->local && entry->base == NULL)
+		entry_remove(&tree->index, entry);
+	return name_again(tree, folder);
+}
+
 /* --- data files --- */
 
 /* Back to what it was before the data file that nobody knows to be durable. */
@@ -209,6 +254,8 @@ int overlay_settle(struct worktree *tree)
 	for (struct local *at = tree->locals; at != NULL; at = at->next)
 		if (at->node->type == 0)
 			settle_unknown(tree, at);
+	for (struct local *at = tree->locals; damaged && rc == 0 && at != NULL; at = at->next)
+		rc = settle_place(tree, at);
 	for (struct local *at = tree->locals, *next; rc == 0 && at != NULL; at = next) {
 		next = at->next;
 		rc = settle_nameless(tree, at, damaged);
