@@ -120,18 +120,26 @@ static int set_locked(struct worktree *tree, const struct worktree_request *requ
 	if (!is_there && ((xattr->flags & XATTR_REPLACE) != 0 || xattr->value == NULL))
 		return -ENODATA;
 	meta.ctime = time_now();
+	struct xattr *made = NULL;
 	int rc = frame_begin(&frame);
 
+	if (rc == 0 && xattr->value != NULL) {
+		made = xattr_new(item.name, item.name_len, xattr->value, xattr->len);
+		rc = made != NULL ? 0 : -ENOMEM;
+	}
 	if (rc == 0)
 		rc = item_meta(&frame, item.id, &meta);
 	if (rc == 0)
 		rc = item_xattr(&frame, &item);
 	if (rc == 0)
 		rc = frame_append(tree, request, &frame, JOURNAL_NORMAL, &place);
-	if (rc < 0)
+	if (rc < 0) {
+		xattr_free(made);
 		return rc;
+	}
 	contents_apply(tree, local, &meta, &place);
-	return local_set_xattr(local, item.name, item.name_len, xattr->value, xattr->len);
+	local_put_xattr(local, item.name, item.name_len, made);
+	return 0;
 }
 
 int worktree_setxattr(struct worktree *tree, const struct worktree_request *request, uint64_t id,

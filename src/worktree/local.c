@@ -26,9 +26,7 @@ static void xattrs_free(struct local *local)
 		struct xattr *xattr = local->xattrs;
 
 		local->xattrs = xattr->next;
-		free(xattr->name);
-		free(xattr->value);
-		free(xattr);
+		xattr_free(xattr);
 	}
 }
 
@@ -180,8 +178,7 @@ struct xattr *local_xattr(const struct local *local, const char *name, size_t na
 	return xattr;
 }
 
-static struct xattr *xattr_new(const char *name, size_t name_len, const void *value,
-			       size_t value_len)
+struct xattr *xattr_new(const char *name, size_t name_len, const void *value, size_t value_len)
 {
 	struct xattr *xattr = calloc(1, sizeof(*xattr));
 
@@ -190,9 +187,7 @@ static struct xattr *xattr_new(const char *name, size_t name_len, const void *va
 	xattr->name = strndup(name, name_len);
 	xattr->value = malloc(value_len + 1);
 	if (xattr->name == NULL || xattr->value == NULL) {
-		free(xattr->name);
-		free(xattr->value);
-		free(xattr);
+		xattr_free(xattr);
 		return NULL;
 	}
 	if (value_len > 0)
@@ -201,28 +196,25 @@ static struct xattr *xattr_new(const char *name, size_t name_len, const void *va
 	return xattr;
 }
 
-int local_set_xattr(struct local *local, const char *name, size_t name_len, const void *value,
-		    size_t value_len)
+void xattr_free(struct xattr *xattr)
 {
-	struct xattr *made = NULL;
+	if (xattr == NULL)
+		return;
+	free(xattr->name);
+	free(xattr->value);
+	free(xattr);
+}
 
-	if (value != NULL) {
-		made = xattr_new(name, name_len, value, value_len);
-		if (made == NULL)
-			return -ENOMEM;
-	}
+void local_put_xattr(struct local *local, const char *name, size_t name_len, struct xattr *made)
+{
 	struct xattr **at = xattr_at(local, name, name_len);
 	struct xattr *old = *at;
 
-	if (old != NULL) {
+	if (old != NULL)
 		*at = old->next;
-		free(old->name);
-		free(old->value);
-		free(old);
-	}
-	if (made != NULL) {
-		made->next = local->xattrs;
-		local->xattrs = made;
-	}
-	return 0;
+	xattr_free(old);
+	if (made == NULL)
+		return;
+	made->next = local->xattrs;
+	local->xattrs = made;
 }

@@ -92,9 +92,11 @@ void local_clear(struct local *local);
 
 /* NULL where there is none. */
 struct xattr *local_xattr(const struct local *local, const char *name, size_t name_len);
-/* `value` NULL: removed. -ENOMEM: nothing done. */
-int local_set_xattr(struct local *local, const char *name, size_t name_len, const void *value,
-		    size_t value_len) __attribute__((warn_unused_result));
+/* One for local_put_xattr, which cannot fail then. NULL: no memory. */
+struct xattr *xattr_new(const char *name, size_t name_len, const void *value, size_t value_len);
+void xattr_free(struct xattr *xattr); /* NULL is allowed */
+/* In the place of one of that name; `made` NULL: removed. Takes it over. */
+void local_put_xattr(struct local *local, const char *name, size_t name_len, struct xattr *made);
 
 /* Asserts what has to be true of it; the lock is held. */
 void local_check(const struct local *local);

@@ -85,14 +85,21 @@ static int replay_anchor(struct worktree *tree, struct node *node, const struct 
 	return 0;
 }
 
-static void replay_meta(struct node *node, const struct meta *meta)
+static int replay_meta(struct node *node, const struct meta *meta)
 {
+	bool bytes = meta->contents == CONTENTS_LOG || meta->contents == CONTENTS_FILE;
+
+	/* Whole, but of a version that keeps other things elsewhere. */
+	if ((bytes && !S_ISREG(meta->mode)) ||
+	    (meta->contents == CONTENTS_LOG && meta->size > CONTENTS_LOG_MAX))
+		return ERR_UNSUPPORTED;
 	if (node->type == 0) {
 		node->type = meta->mode & S_IFMT;
 		node->read = S_ISDIR(node->type);
 	}
 	node->live = true;
 	local_set_meta(node->local, meta);
+	return 0;
 }
 
 static void replay_times(struct node *node, const struct meta *times)
@@ -143,7 +150,7 @@ static int replay_write(struct worktree *tree, struct node *node, const struct i
 	struct local *local = node->local;
 
 	if (!local->changed || local->meta.contents != CONTENTS_LOG ||
-	    item->offset + item->data_len > local->meta.size) {
+	    item->offset > local->meta.size || item->data_len > local->meta.size - item->offset) {
 		atomic_fetch_add(&tree->condemned, 1);
 		return 0;
 	}
@@ -154,6 +161,19 @@ static int replay_write(struct worktree *tree, struct node *node, const struct i
 		return 0;
 	}
 	return rc;
+}
+
+static int replay_xattr(struct local *local, const struct item *item)
+{
+	struct xattr *made = NULL;
+
+	if ((item->flags & XATTR_REMOVED) == 0) {
+		made = xattr_new(item->name, item->name_len, item->data, item->data_len);
+		if (made == NULL)
+			return -ENOMEM;
+	}
+	local_put_xattr(local, item->name, item->name_len, made);
+	return 0;
 }
 
 static int replay_target(struct node *node, const struct item *item)
@@ -201,8 +221,7 @@ static int replay_of_node(struct worktree *tree, const struct item *item,
 	case ITEM_ANCHOR:
 		return replay_anchor(tree, node, item);
 	case ITEM_META:
-		replay_meta(node, &item->meta);
-		return 0;
+		return replay_meta(node, &item->meta);
 	case ITEM_TIMES:
 		replay_times(node, &item->meta);
 		return 0;
@@ -211,9 +230,7 @@ static int replay_of_node(struct worktree *tree, const struct item *item,
 	case ITEM_TARGET:
 		return replay_target(node, item);
 	case ITEM_XATTR:
-		return local_set_xattr(node->local, item->name, item->name_len,
-				       (item->flags & XATTR_REMOVED) != 0 ? NULL : item->data,
-				       item->data_len);
+		return replay_xattr(node->local, item);
 	case ITEM_GONE:
 		replay_gone(tree, node);
 		return 0;

@@ -17,6 +17,7 @@
 #include "worktree/rewrite.h"
 
 #define ENTRIES_PER_FRAME 200
+#define XATTRS_PER_FRAME ((size_t)1 << 20) /* bytes */
 
 /* --- one node --- */
 
@@ -40,11 +41,23 @@ static int put_contents(struct worktree *tree, const struct local *local, struct
 	return item_write(frame, id, 0, size, WRITE_REPLACES);
 }
 
-static int put_xattrs(const struct local *local, struct buf *frame)
+/* They may be more than a frame holds: *first is then where the first one went. */
+static int put_xattrs(struct worktree *tree, const struct local *local, struct buf *frame,
+		      struct journal_place *first)
 {
+	struct journal_place place;
 	int rc = 0;
 
 	for (const struct xattr *at = local->xattrs; rc == 0 && at != NULL; at = at->next) {
+		if (frame->len > XATTRS_PER_FRAME) {
+			rc = frame_append(tree, NULL, frame, JOURNAL_CLEANS, &place);
+			if (rc == 0 && first->segment == 0)
+				*first = place;
+			if (rc == 0)
+				rc = frame_begin(frame);
+			if (rc < 0)
+				break;
+		}
 		struct item item = { .id = local->node->id, .name = at->name,
 				     .name_len = strlen(at->name), .data = at->value,
 				     .data_len = at->value_len };
@@ -59,6 +72,7 @@ int rewrite_local(struct worktree *tree, struct local *local)
 	AUTO_BUF struct buf frame = BUF_INIT;
 	AUTO_BUF struct buf data = BUF_INIT_MAX(CONTENTS_LOG_MAX);
 	struct node *node = local->node;
+	struct journal_place first = { .segment = 0 };
 	struct journal_place place;
 	int rc = frame_begin(&frame);
 
@@ -69,7 +83,7 @@ int rewrite_local(struct worktree *tree, struct local *local)
 	if (rc == 0 && local->target != NULL)
 		rc = item_target(&frame, node->id, local->target);
 	if (rc == 0)
-		rc = put_xattrs(local, &frame);
+		rc = put_xattrs(tree, local, &frame, &first);
 	if (rc == 0 && local->changed)
 		rc = put_contents(tree, local, &frame, &data);
 	if (rc < 0 || frame.len == JOURNAL_HEAD_LEN)
@@ -79,7 +93,8 @@ int rewrite_local(struct worktree *tree, struct local *local)
 			       JOURNAL_CLEANS, &place);
 	if (rc < 0)
 		return rc;
-	__atomic_store_n(&local->segment, place.segment, __ATOMIC_RELAXED);
+	__atomic_store_n(&local->segment, first.segment != 0 ? first.segment : place.segment,
+			 __ATOMIC_RELAXED);
 	if (data.len == 0)
 		return 0;
 	struct extent extent = { .len = (uint32_t)data.len,
