@@ -459,6 +459,11 @@ static inline void describe(struct scene *scene, struct buf *out)
 	list->count = 1;
 	for (size_t i = 0; i < list->count; i++)
 		describe_folder(list, list->ids[i], list->paths[i]);
+	/* What was not read before counts its links otherwise. */
+	buf_clear(out);
+	list->count = 1;
+	for (size_t i = 0; i < list->count; i++)
+		describe_folder(list, list->ids[i], list->paths[i]);
 	free(list);
 }
 
