@@ -139,9 +139,12 @@ static int write_file(struct worktree *tree, const struct worktree_request *requ
 {
 	uint64_t end = write->offset + write->len;
 	uint64_t size = meta->size;
+	AUTO_BUF struct buf frame = BUF_INIT;
 	struct datafile *file;
 	int rc = journal_room(tree->journal, META_FRAME_ROOM);
 
+	if (rc == 0)
+		rc = frame_begin(&frame);
 	if (rc == 0)
 		rc = contents_datafile(tree, local, meta, &file);
 	if (rc < 0)
@@ -154,7 +157,7 @@ static int write_file(struct worktree *tree, const struct worktree_request *requ
 	if (end > meta->size)
 		meta->size = end;
 	if (rc == 0)
-		rc = contents_record(tree, request, local, meta, JOURNAL_FREES);
+		rc = contents_record_in(tree, request, local, meta, &frame);
 	if (rc < 0 && end > size && io_truncate(file->fd, size) < 0)
 		rc = overlay_fail(tree, rc); /* bytes behind the end could come to light */
 	datafile_put(tree->files, file);
@@ -252,9 +255,12 @@ static int allocate_file(struct worktree *tree, const struct worktree_request *r
 			 struct local *local, struct meta *meta, const struct worktree_range *range)
 {
 	uint64_t end = range->offset + range->len;
+	AUTO_BUF struct buf frame = BUF_INIT;
 	struct datafile *file;
 	int rc = journal_room(tree->journal, META_FRAME_ROOM);
 
+	if (rc == 0)
+		rc = frame_begin(&frame);
 	if (rc == 0)
 		rc = contents_datafile(tree, local, meta, &file);
 	if (rc < 0)
@@ -267,7 +273,7 @@ static int allocate_file(struct worktree *tree, const struct worktree_request *r
 		return rc;
 	if ((range->mode & FALLOC_FL_KEEP_SIZE) == 0 && end > meta->size)
 		meta->size = end;
-	return contents_record(tree, request, local, meta, JOURNAL_FREES);
+	return contents_record_in(tree, request, local, meta, &frame);
 }
 
 static int allocate_locked(struct worktree *tree, const struct worktree_request *request,

@@ -85,6 +85,19 @@ void contents_apply(struct worktree *tree, struct local *local, const struct met
 		(void)!overlay_fail(tree, rc);
 }
 
+int contents_record_in(struct worktree *tree, const struct worktree_request *request,
+		       struct local *local, const struct meta *meta, struct buf *frame)
+{
+	struct journal_place place;
+	int rc = item_meta(frame, local->node->id, meta);
+
+	if (rc == 0)
+		rc = frame_append(tree, request, frame, JOURNAL_FREES, &place);
+	if (rc == 0)
+		contents_apply(tree, local, meta, &place);
+	return rc;
+}
+
 int contents_record(struct worktree *tree, const struct worktree_request *request,
 		    struct local *local, const struct meta *meta, enum journal_need need)
 {
