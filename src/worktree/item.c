@@ -291,5 +291,7 @@ int item_next(struct cursor *cur, const uint8_t *start, enum hash_algo algo, str
 	out->type = (enum item_type)type;
 	out->flags = flags;
 	out->name_len = name_len;
-	return read_body(&rest, start, algo, out) && rest.left == 0 ? 1 : ERR_CORRUPT;
+	if (!read_body(&rest, start, algo, out) || rest.left != 0)
+		return ERR_CORRUPT;
+	return out->name != NULL || name_len == 0 ? 1 : ERR_CORRUPT;
 }

@@ -209,6 +209,20 @@ static void test_wrong_lengths(void **state)
 	}
 }
 
+/* A name where the kind has none is nothing to be passed on without one. */
+static void test_name_of_nothing(void **state)
+{
+	AUTO_BUF struct buf frame = BUF_INIT;
+	struct item item;
+
+	(void)state;
+	assert_int_equal(item_of_id(&frame, ITEM_GONE, 5), 0);
+	put_le16(frame.data + 2, 3);
+	struct cursor cur = cursor_of(frame.data, frame.len);
+
+	assert_int_equal(item_next(&cur, frame.data, HASH_SHA1, &item), ERR_CORRUPT);
+}
+
 static void test_unknown_types(void **state)
 {
 	AUTO_BUF struct buf frame = BUF_INIT;
@@ -313,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_cut_off),
 		cmocka_unit_test(test_wrong_lengths),
+		cmocka_unit_test(test_name_of_nothing),
 		cmocka_unit_test(test_unknown_types),
 		cmocka_unit_test(test_values_out_of_range),
 		cmocka_unit_test(test_limits),
