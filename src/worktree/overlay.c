@@ -165,19 +165,28 @@ bool worktree_overlay_base(struct worktree *tree, struct oid *commit_out)
 	return oid_is_set(&tree->overlay_base);
 }
 
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
 /* Names apart. The times of a folder move with everything that comes and goes in it, and
- * are nothing to keep. */
+ * are nothing to keep; nor is the moment at which a file was moved away or back. */
 static bool local_differs(struct worktree *tree, struct local *local)
 {
 	WITH_LOCK(&local->lock);
+	const struct meta *meta = &local->meta;
 	struct meta base = node_base_meta(tree, local->node);
 
 	if (local->xattrs != NULL)
 		return true;
 	if (!local->changed || local->node->kind == 0)
 		return false;
-	return !S_ISDIR(local->node->type) || local->meta.mode != base.mode ||
-	       local->meta.uid != base.uid || local->meta.gid != base.gid;
+	if (meta->mode != base.mode || meta->uid != base.uid || meta->gid != base.gid)
+		return true;
+	return !S_ISDIR(local->node->type) &&
+	       (meta->contents != base.contents || !same_time(&meta->mtime, &base.mtime) ||
+		!same_time(&meta->atime, &base.atime));
 }
 
 bool worktree_is_dirty(struct worktree *tree)

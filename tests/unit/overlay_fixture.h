@@ -386,8 +386,8 @@ static inline void describe_attr(struct buf *out, const struct worktree_attr *at
 	assert_int_equal(buf_printf(out,
 				    "id=%llu mode=%o nlink=%u owner=%u:%u rdev=%llu size=%llu "
 				    "times=%lld.%09ld,%lld.%09ld,%lld.%09ld",
-				    (unsigned long long)attr->id, attr->mode, attr->nlink, attr->uid,
-				    attr->gid, (unsigned long long)attr->rdev,
+				    (unsigned long long)attr->id, attr->mode, attr->nlink,
+				    attr->uid, attr->gid, (unsigned long long)attr->rdev,
 				    (unsigned long long)attr->size, (long long)attr->atime.tv_sec,
 				    attr->atime.tv_nsec, (long long)attr->mtime.tv_sec,
 				    attr->mtime.tv_nsec, (long long)attr->ctime.tv_sec,

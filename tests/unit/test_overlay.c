@@ -25,8 +25,9 @@ static void change_names(struct scene *scene)
 			 0);
 	worktree_forget(scene->tree, attr.id, 1);
 	assert_int_equal(attr.nlink, 2);
-	assert_int_equal(worktree_link(scene->tree, &scene->by, at(scene, "b"), dir, "b-too", &attr),
-			 0);
+	uint64_t b = at(scene, "b");
+
+	assert_int_equal(worktree_link(scene->tree, &scene->by, b, dir, "b-too", &attr), 0);
 	worktree_forget(scene->tree, attr.id, 1);
 	assert_int_equal(worktree_unlink(scene->tree, &scene->by, WORKTREE_ROOT, "tool"), 0);
 	assert_int_equal(move(scene, at(scene, "sub"), "deep", dir, "deep-moved", 0), 0);
@@ -389,6 +390,42 @@ static void test_moves_over_others(void **state)
 	scene_release(&scene);
 }
 
+/* Moved away and back is not moved: neither the overlay nor a new mount says so. */
+static void test_moves_away_and_back(void **state)
+{
+	struct scene scene;
+	static const char *const names[] = { "a", "sub", "lazy", "link", "module", "absent" };
+
+	(void)state;
+	scene_init(&scene);
+	uint64_t sub = at(&scene, "sub");
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		uint64_t other = i == 1 ? WORKTREE_ROOT : sub;
+		uint64_t id = at(&scene, names[i]);
+
+		assert_int_equal(move(&scene, WORKTREE_ROOT, names[i], other, "away", 0), 0);
+		assert_true(worktree_is_dirty(scene.tree));
+		assert_int_equal(move(&scene, other, "away", WORKTREE_ROOT, names[i], 0), 0);
+		assert_true(at(&scene, names[i]) == id);
+		assert_false(worktree_is_dirty(scene.tree));
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(move(&scene, WORKTREE_ROOT, "a", sub, "deep", RENAME_EXCHANGE), 0);
+		assert_true(worktree_is_dirty(scene.tree) == (i == 0));
+	}
+	scene_crash(&scene);
+	assert_false(worktree_is_dirty(scene.tree));
+	expect_text(&scene, at(&scene, "sub/deep/leaf"), "leaf");
+	/* Times that somebody set are a difference. */
+	assert_int_equal(try_change(&scene, at(&scene, "a"),
+				    &(struct worktree_change){ .what = CHANGE_MTIME,
+							       .mtime = { .tv_sec = 5 } }),
+			 0);
+	assert_true(worktree_is_dirty(scene.tree));
+	scene_release(&scene);
+}
+
 /* Two names of one file: a rename of one over the other does nothing. */
 static void test_moves_onto_itself(void **state)
 {
@@ -426,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_moves_an_unfetched_folder),
 		cmocka_unit_test(test_moves_over_others),
+		cmocka_unit_test(test_moves_away_and_back),
 		cmocka_unit_test(test_moves_onto_itself),
 	};
 

@@ -449,7 +449,8 @@ static void test_compaction_beside_writers(void **state)
 		snprintf(name, sizeof(name), "writer%u", i);
 		writers[i] = (struct writer){ .scene = &scene, .number = i };
 		writers[i].id = make(&scene, WORKTREE_ROOT, name, S_IFREG | 0600);
-		assert_int_equal(pthread_create(&writers[i].thread, NULL, write_on, &writers[i]), 0);
+		assert_int_equal(pthread_create(&writers[i].thread, NULL, write_on, &writers[i]),
+				 0);
 	}
 	for (int i = 0; i < 20; i++) {
 		assert_int_equal(worktree_compact(scene.tree), 0);
