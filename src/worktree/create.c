@@ -137,6 +137,7 @@ static int create_locked(struct worktree *tree, const struct worktree_request *r
 	if (rc < 0)
 		return rc;
 	names_touch(&touched, new->folder->local, true);
+	names_lock(&touched);
 	folder_meta = overlay_meta(tree, new->folder->local);
 	if (name == NULL)
 		names_end(tree, &touched, NULL); /* its folder does not change */

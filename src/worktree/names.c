@@ -4,7 +4,7 @@
  * All of it happens with `lock` held for writing, from the check to the change in
  * memory; the frame is appended in between. The locals whose times move are locked
  * from the moment that their attributes are looked at until they are changed, as a
- * write may be under way. Nobody else locks two of them, so their order is free.
+ * write may be under way. Nobody else locks two of them, and here it is by their ids.
  */
 #include <errno.h>
 #include <limits.h>
@@ -82,9 +82,20 @@ void names_touch(struct touched *touched, struct local *local, bool mtime)
 			return;
 		}
 	}
-	pthread_mutex_lock(&local->lock);
-	touched->locals[touched->count] = local;
-	touched->mtime[touched->count++] = mtime;
+	unsigned at = touched->count++;
+
+	for (; at > 0 && touched->locals[at - 1]->node->id > local->node->id; at--) {
+		touched->locals[at] = touched->locals[at - 1];
+		touched->mtime[at] = touched->mtime[at - 1];
+	}
+	touched->locals[at] = local;
+	touched->mtime[at] = mtime;
+}
+
+void names_lock(struct touched *touched)
+{
+	for (unsigned i = 0; i < touched->count; i++)
+		pthread_mutex_lock(&touched->locals[i]->lock);
 }
 
 static struct meta touched_meta(struct worktree *tree, const struct touched *touched, unsigned i)

@@ -25,12 +25,14 @@ int names_pin_locked(struct worktree *tree, const struct entry *entry)
 /* Whose times move by a change of names. */
 #define TOUCHED_MAX 4
 struct touched {
-	struct local *locals[TOUCHED_MAX]; /* locked until names_end */
+	struct local *locals[TOUCHED_MAX]; /* by id; locked from names_lock to names_end */
 	bool mtime[TOUCHED_MAX];           /* the change time alone, or the modification time too */
 	unsigned count;
 	struct timespec now;
 };
 void names_touch(struct touched *touched, struct local *local, bool mtime);
+/* All have been named. */
+void names_lock(struct touched *touched);
 /* The items that say so. */
 int names_put_touched(struct worktree *tree, struct buf *frame, const struct touched *touched)
 	__attribute__((warn_unused_result));

@@ -89,6 +89,7 @@ static int remove_locked(struct worktree *tree, const struct worktree_request *r
 	names_touch(&touched, folder->local, true);
 	if (stays)
 		names_touch(&touched, node->local, false);
+	names_lock(&touched);
 	rc = names_put_touched(tree, &frame, &touched);
 	if (rc == 0)
 		rc = frame_append(tree, request, &frame, JOURNAL_FREES, &place);

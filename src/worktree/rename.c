@@ -43,6 +43,7 @@ static int link_entry(struct worktree *tree, const struct worktree_request *requ
 		return rc;
 	names_touch(&touched, entry->parent->local, true);
 	names_touch(&touched, node->local, false);
+	names_lock(&touched);
 	rc = names_put_touched(tree, &frame, &touched);
 	if (rc == 0)
 		rc = frame_append(tree, request, &frame, JOURNAL_NORMAL, &place);
@@ -212,6 +213,7 @@ static int rename_locked(struct worktree *tree, const struct worktree_request *r
 	names_touch(&touched, move->node->local, false);
 	if (other != NULL)
 		names_touch(&touched, other->local, false);
+	names_lock(&touched);
 	rc = rename_write(tree, request, move, &touched, &place);
 	if (rc == 0)
 		rename_apply(tree, move, &place);
