@@ -349,6 +349,11 @@ int io_sync_above(int dirfd)
 	return rc;
 }
 
+int io_sync_all(int fd)
+{
+	return syncfs(fd) < 0 ? -errno : 0;
+}
+
 int io_unlink(int dirfd, const char *path)
 {
 	if (unlinkat(dirfd, path, 0) < 0)
@@ -378,6 +383,14 @@ int io_mkdir(int dirfd, const char *path, mode_t mode)
 	if (mkdirat(dirfd, path, mode) < 0)
 		return -errno;
 	IO_TELL(made_folder, dirfd, path);
+	return 0;
+}
+
+int io_rmdir(int dirfd, const char *path)
+{
+	if (unlinkat(dirfd, path, AT_REMOVEDIR) < 0)
+		return -errno;
+	IO_TELL(unlinked, dirfd, path);
 	return 0;
 }
 

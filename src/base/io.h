@@ -50,10 +50,13 @@ int io_sync(int fd) __attribute__((warn_unused_result));      /* fsync(2), folde
 /* Syncs a folder and those it lies in, up to where its filesystem is mounted, so that
  * its name is durable too. What may not be opened was made by somebody else. */
 int io_sync_above(int dirfd) __attribute__((warn_unused_result));
+/* syncfs(2): what the kernel has of the filesystem and has not sent to it. */
+int io_sync_all(int fd) __attribute__((warn_unused_result));
 int io_unlink(int dirfd, const char *path) __attribute__((warn_unused_result));
 int io_rename(int dirfd, const char *from, const char *to) __attribute__((warn_unused_result));
 int io_link(int dirfd, const char *from, const char *to) __attribute__((warn_unused_result));
 int io_mkdir(int dirfd, const char *path, mode_t mode) __attribute__((warn_unused_result));
+int io_rmdir(int dirfd, const char *path) __attribute__((warn_unused_result));
 
 /* Makes `path` and its missing parents, each new one with mode 0700. */
 int io_mkdirs(const char *path) __attribute__((warn_unused_result));
