@@ -7,6 +7,9 @@
  * lock is needed. With no slot free the acceptor does not accept: callers wait
  * in the socket's queue.
  *
+ * A reply goes out piece by piece, as the handler adds to it: one that lists every path
+ * of a large change takes no more memory here than one that says "done".
+ *
  * The socket is bound and reached through /proc/self/fd of its folder: the
  * path may then be longer than the 107 bytes of a socket address.
  */
@@ -33,9 +36,11 @@
 
 #define PEER_TIMEOUT_MS 5000 /* to send a request, and to take the reply */
 #define RETRY_MS 20          /* between attempts where the kernel is short of something */
+#define PIECE_BYTES ((size_t)64 << 10) /* of a reply, gathered before they are sent */
 
 struct control_reply {
-	struct buf lines;
+	struct connection *conn;
+	struct buf lines; /* not sent yet */
 	bool error_set;
 };
 
@@ -58,41 +63,6 @@ struct control_server {
 	pthread_t acceptor;
 	struct connection slots[CONTROL_CONNECTIONS_MAX];
 };
-
-int control_reply_add(struct control_reply *reply, const char *key, const char *fmt, ...)
-{
-	AUTO_BUF struct buf line = BUF_INIT_MAX(PKTLINE_PAYLOAD_MAX);
-	va_list args;
-	int ret;
-
-	assert(strlen(key) <= CONTROL_KEY_MAX && strchr(key, ' ') == NULL);
-	assert(strcmp(key, CONTROL_KEY_EXIT) != 0 && strcmp(key, CONTROL_KEY_ERROR) != 0);
-	ret = buf_printf(&line, "%s ", key);
-	if (ret < 0)
-		return ret;
-	va_start(args, fmt);
-	ret = buf_vprintf(&line, fmt, args);
-	va_end(args);
-	if (ret < 0)
-		return ret;
-	return pktline_write(&reply->lines, line.data, line.len);
-}
-
-int control_reply_error(struct control_reply *reply, const char *fmt, ...)
-{
-	char words[ERR_MSG_MAX];
-	va_list args;
-	int ret;
-
-	assert(!reply->error_set);
-	va_start(args, fmt);
-	vsnprintf(words, sizeof(words), fmt, args);
-	va_end(args);
-	ret = pktline_printf(&reply->lines, CONTROL_KEY_ERROR " %s", words);
-	if (ret == 0)
-		reply->error_set = true;
-	return ret;
-}
 
 /* Milliseconds left for poll(2), 0 when the deadline has passed. */
 static int poll_left(uint64_t deadline_ns)
@@ -151,6 +121,52 @@ static int send_all(int fd, const struct buf *bytes, uint64_t deadline_ns,
 			return ret;
 	}
 	return 0;
+}
+
+/* What was gathered goes to the peer, which has PEER_TIMEOUT_MS to take it. */
+static int reply_send(struct control_reply *reply)
+{
+	int ret = send_all(reply->conn->fd, &reply->lines, mono_ns() + PEER_TIMEOUT_MS * NS_PER_MS,
+			   &reply->conn->server->stop);
+
+	buf_clear(&reply->lines);
+	return ret;
+}
+
+int control_reply_add(struct control_reply *reply, const char *key, const char *fmt, ...)
+{
+	AUTO_BUF struct buf line = BUF_INIT_MAX(PKTLINE_PAYLOAD_MAX);
+	va_list args;
+	int ret;
+
+	assert(strlen(key) <= CONTROL_KEY_MAX && strchr(key, ' ') == NULL);
+	assert(strcmp(key, CONTROL_KEY_EXIT) != 0 && strcmp(key, CONTROL_KEY_ERROR) != 0);
+	ret = buf_printf(&line, "%s ", key);
+	if (ret < 0)
+		return ret;
+	va_start(args, fmt);
+	ret = buf_vprintf(&line, fmt, args);
+	va_end(args);
+	if (ret < 0)
+		return ret;
+	ret = pktline_write(&reply->lines, line.data, line.len);
+	return ret == 0 && reply->lines.len >= PIECE_BYTES ? reply_send(reply) : ret;
+}
+
+int control_reply_error(struct control_reply *reply, const char *fmt, ...)
+{
+	char words[ERR_MSG_MAX];
+	va_list args;
+	int ret;
+
+	assert(!reply->error_set);
+	va_start(args, fmt);
+	vsnprintf(words, sizeof(words), fmt, args);
+	va_end(args);
+	ret = pktline_printf(&reply->lines, CONTROL_KEY_ERROR " %s", words);
+	if (ret == 0)
+		reply->error_set = true;
+	return ret;
 }
 
 /* Some bytes; 0 at the end. */
@@ -216,16 +232,19 @@ static int answer(struct connection *conn, const struct control_request *request
 static void serve(struct connection *conn)
 {
 	struct control_request request = CONTROL_REQUEST_INIT;
-	struct control_reply reply = { .lines = BUF_INIT_MAX(CONTROL_REPLY_BYTES_MAX) };
+	struct control_reply reply = {
+		.conn = conn,
+		.lines = BUF_INIT_MAX(PIECE_BYTES + 2 * PKTLINE_PAYLOAD_MAX),
+	};
 	int ret;
 
 	ret = read_request(conn, &request);
 	if (ret == 0)
 		ret = answer(conn, &request, &reply);
 	if (ret == 0)
-		ret = send_all(conn->fd, &reply.lines, mono_ns() + PEER_TIMEOUT_MS * NS_PER_MS,
-			       &conn->server->stop);
-	if (ret < 0 && ret != ERR_CANCELLED)
+		ret = reply_send(&reply);
+	/* A peer that has gone did not want to know. */
+	if (ret < 0 && ret != ERR_CANCELLED && ret != -EPIPE && ret != -ECONNRESET)
 		log_line(LOG_WARN, "control", "event=request_failed reason=\"%s\"", err_name(ret));
 	buf_release(&reply.lines);
 	control_request_release(&request);

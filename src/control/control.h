@@ -22,7 +22,8 @@
 /* --- the daemon's side --- */
 
 struct control_reply; /* gathers the reply; owned by the server */
-/* One "key value" line. */
+/* One "key value" line. Blocks for up to a few seconds where the peer does not read;
+ * fails where it is gone, and the handler may then stop. */
 int control_reply_add(struct control_reply *reply, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4), warn_unused_result));
 /* The "error" line; the exit code is then 1 unless the handler returns another. */

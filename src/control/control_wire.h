@@ -14,7 +14,7 @@
 #include "git/pktline.h"
 
 #define CONTROL_REQUEST_BYTES_MAX ((size_t)64 << 10) /* all words of a request */
-#define CONTROL_REPLY_BYTES_MAX ((size_t)4 << 20)    /* a whole reply */
+#define CONTROL_REPLY_BYTES_MAX ((size_t)1 << 30)    /* a whole reply */
 #define CONTROL_KEY_MAX 64                           /* bytes of a key */
 
 /* Keys that are the protocol's own. */
