@@ -5,6 +5,10 @@
  *
  * Folders are nothing to git: one that moved is told as a whole, as it need not have been
  * read; one that was made is told by what is in it.
+ *
+ * A file that moved is renamed where git, which knows paths alone, would have to say so:
+ * nothing of the base's was where it is now, and no other file is where it came from. Else
+ * the one path is modified, and the other one deleted, modified or added.
  */
 #include "worktree/changes.h"
 
@@ -136,6 +140,11 @@ static int gather_add(struct gather *gather, enum difference_kind kind, const st
 					(node->local->changed &&
 					 node->local->meta.contents > CONTENTS_BASE);
 		}
+		/* Another file of the base: their ids tell. */
+		if (base != NULL && base != node && !item.contents) {
+			item.contents = !oid_equal(&node->oid, &base->oid);
+			item.certain = true;
+		}
 	}
 	gather->list.items[gather->list.count++] = item;
 	return 0;
@@ -146,45 +155,63 @@ static bool is_file_of_base(const struct node *base)
 	return base != NULL && (!S_ISDIR(base->type) || node_is_submodule(base));
 }
 
+static bool has_file_in_base(const struct entry *entry)
+{
+	return entry->in_base && is_file_of_base(entry->base);
+}
+
+static bool is_file(const struct node *node)
+{
+	return node != NULL && (S_ISREG(node->type) || S_ISLNK(node->type));
+}
+
+/* Whether a node of the base is told as renamed, at its first name. */
+static bool is_renamed(const struct node *node)
+{
+	const struct entry *origin = node->origin;
+
+	if (origin == NULL || origin->node == node || node->names == NULL)
+		return false;
+	return S_ISDIR(node->type) ||
+	       (!has_file_in_base(node->names) && !is_file(origin->node));
+}
+
+/* Whether what the base has at the entry is to be told as deleted, where no file is. */
+static bool is_deleted(const struct entry *entry)
+{
+	return has_file_in_base(entry) && entry->node != entry->base && !is_renamed(entry->base);
+}
+
 /* Something made here stands at the entry. */
 static int gather_new(struct gather *gather, const struct entry *entry)
 {
 	const struct node *node = entry->node;
-	const struct node *base = entry->in_base ? entry->base : NULL;
 	int rc = 0;
 
-	if (S_ISDIR(node->type)) {
-		if (is_file_of_base(base) && base->names == NULL)
-			rc = gather_add(gather, DIFFERENCE_DELETED, entry, base);
-		if (rc == 0 && node->children_live == 0)
-			rc = gather_add(gather, DIFFERENCE_LOCAL, entry, NULL);
-		return rc;
-	}
-	if (!S_ISREG(node->type) && !S_ISLNK(node->type)) {
-		if (is_file_of_base(base) && base->names == NULL)
-			rc = gather_add(gather, DIFFERENCE_DELETED, entry, base);
-		return rc == 0 ? gather_add(gather, DIFFERENCE_LOCAL, entry, NULL) : rc;
-	}
-	if (is_file_of_base(base))
-		return gather_add(gather, DIFFERENCE_MODIFIED, entry, base);
-	return gather_add(gather, DIFFERENCE_ADDED, entry, NULL);
+	if (is_file(node))
+		return has_file_in_base(entry) ?
+			       gather_add(gather, DIFFERENCE_MODIFIED, entry, entry->base) :
+			       gather_add(gather, DIFFERENCE_ADDED, entry, NULL);
+	if (is_deleted(entry))
+		rc = gather_add(gather, DIFFERENCE_DELETED, entry, entry->base);
+	if (rc == 0 && (!S_ISDIR(node->type) || node->children_live == 0))
+		rc = gather_add(gather, DIFFERENCE_LOCAL, entry, NULL);
+	return rc;
 }
 
 /* A node of the base stands at an entry that is not its own. */
 static int gather_moved(struct gather *gather, const struct entry *entry)
 {
 	const struct node *node = entry->node;
-	bool left = node->origin == NULL || node->origin->node != node;
 	int rc = 0;
 
-	if (entry->in_base && is_file_of_base(entry->base) && entry->base->names == NULL &&
-	    S_ISDIR(node->type))
+	if (S_ISDIR(node->type) && is_deleted(entry))
 		rc = gather_add(gather, DIFFERENCE_DELETED, entry, entry->base);
 	if (rc < 0)
 		return rc;
-	if (left && node->names == entry && node->origin != NULL)
+	if (is_renamed(node) && node->names == entry)
 		return gather_add(gather, DIFFERENCE_RENAMED, entry, node);
-	if (entry->in_base && is_file_of_base(entry->base))
+	if (has_file_in_base(entry))
 		return gather_add(gather, DIFFERENCE_MODIFIED, entry, entry->base);
 	return gather_add(gather, DIFFERENCE_ADDED, entry, NULL);
 }
@@ -194,9 +221,7 @@ static int gather_entry(struct gather *gather, const struct entry *entry)
 	if (entry->node != NULL)
 		return entry->node->kind == 0 ? gather_new(gather, entry) :
 						gather_moved(gather, entry);
-	if (!is_file_of_base(entry->base) || entry->base->names != NULL)
-		return 0; /* moved: told where it is now */
-	return gather_add(gather, DIFFERENCE_DELETED, entry, entry->base);
+	return is_deleted(entry) ? gather_add(gather, DIFFERENCE_DELETED, entry, entry->base) : 0;
 }
 
 /* A node of the base in its own place. */
@@ -278,7 +303,8 @@ static int compare_contents(struct worktree *tree, struct difference *item, stru
 {
 	struct oid oid;
 
-	if (!item->contents || item->old_mode == 0 || item->old_mode == TREE_MODE_GITLINK)
+	if (!item->contents || item->certain || item->old_mode == 0 ||
+	    item->old_mode == TREE_MODE_GITLINK)
 		return 0;
 	if ((item->old_mode == TREE_MODE_LINK) != (item->mode == TREE_MODE_LINK))
 		return 0;
@@ -405,21 +431,55 @@ static bool in_dot_git(const char *path)
 	}
 }
 
-static int judge(struct rules_walk *walk, struct difference *item, struct want *want)
+/* The path that the base had is deleted, and what stands at the new one is none of git's. */
+static int split_rename(struct difference *item, enum difference_kind kind,
+			struct gather *more)
+{
+	struct difference deleted = { .kind = DIFFERENCE_DELETED, .path = item->old_path,
+				      .old_mode = item->old_mode, .old_oid = item->old_oid };
+	int rc = gather_room(more);
+
+	if (rc < 0)
+		return rc;
+	more->list.items[more->list.count++] = deleted;
+	item->kind = kind;
+	item->old_path = NULL;
+	item->old_mode = 0;
+	item->contents = true;
+	return 0;
+}
+
+/* Whether git would take up what stands at a new path; what comes of a rename besides is
+ * added to `more`. */
+static int judge_new(struct rules_walk *walk, struct difference *item, struct gather *more,
+		     struct want *want)
+{
+	enum difference_kind kind = DIFFERENCE_LOCAL;
+	int rc = 0;
+
+	if (!in_dot_git(item->path)) {
+		rc = walk_enter(walk, item->path, want);
+		if (rc < 0 || ignore_stack_check_path(&walk->stack, item->path,
+						      strlen(item->path),
+						      false) != IGNORE_EXCLUDED)
+			return rc;
+		kind = DIFFERENCE_IGNORED;
+	}
+	if (item->kind == DIFFERENCE_RENAMED)
+		return split_rename(item, kind, more);
+	item->kind = kind;
+	return 0;
+}
+
+static int judge(struct rules_walk *walk, struct difference *item, struct gather *more,
+		 struct want *want)
 {
 	int rc = 0;
 
-	if (item->kind == DIFFERENCE_ADDED && in_dot_git(item->path)) {
-		item->kind = DIFFERENCE_LOCAL;
-		return 0;
-	}
-	if (item->kind == DIFFERENCE_ADDED) {
-		rc = walk_enter(walk, item->path, want);
-		if (rc == 0 && ignore_stack_check_path(&walk->stack, item->path,
-						       strlen(item->path),
-						       false) == IGNORE_EXCLUDED)
-			item->kind = DIFFERENCE_IGNORED;
-	}
+	if (item->kind == DIFFERENCE_ADDED ||
+	    (item->kind == DIFFERENCE_RENAMED && item->mode != TREE_MODE_DIR &&
+	     item->mode != TREE_MODE_GITLINK))
+		rc = judge_new(walk, item, more, want);
 	if (rc == 0 && (item->kind == DIFFERENCE_ADDED || item->kind == DIFFERENCE_MODIFIED) &&
 	    item->contents && walk->rules->size_max != 0 && item->size > walk->rules->size_max)
 		item->kind = DIFFERENCE_HELD;
@@ -446,9 +506,28 @@ static bool differs(struct difference *item)
 	return item->mode != item->old_mode;
 }
 
+/* What became two differences, after all others were looked at. */
+static int add_more(struct differences *list, struct gather *more)
+{
+	struct difference *items = NULL;
+
+	if (more->list.count == 0)
+		return 0;
+	items = realloc(list->items, (list->count + more->list.count) * sizeof(*items));
+	if (items == NULL)
+		return -ENOMEM;
+	list->items = items;
+	memcpy(items + list->count, more->list.items, more->list.count * sizeof(*items));
+	list->count += more->list.count;
+	more->list.count = 0;
+	qsort(items, list->count, sizeof(*items), by_path);
+	return 0;
+}
+
 static int refine(struct worktree *tree, const struct difference_rules *rules,
 		  struct differences *list, struct want *want)
 {
+	struct gather more = { .tree = tree };
 	struct hasher *hasher = hasher_new(tree->algo);
 	struct rules_walk *walk = calloc(1, sizeof(*walk));
 	size_t kept = 0;
@@ -465,13 +544,16 @@ static int refine(struct worktree *tree, const struct difference_rules *rules,
 		if (rc == 0)
 			rc = compare_contents(tree, item, hasher, want);
 		if (rc == 0)
-			rc = judge(walk, item, want);
+			rc = judge(walk, item, &more, want);
 		if (rc == 0 && differs(item))
 			list->items[kept++] = *item;
 		else
 			difference_release(item);
 	}
 	list->count = kept;
+	if (rc == 0)
+		rc = add_more(list, &more);
+	differences_release(&more.list);
 	if (walk != NULL)
 		walk_release(walk);
 	free(walk);

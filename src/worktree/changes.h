@@ -30,6 +30,7 @@ struct difference {
 	struct oid old_oid; /* contents in the base, where old_mode is a file's or link's */
 	uint64_t size;     /* bytes now */
 	bool contents;     /* they differ from the base's (RENAMED: too) */
+	bool certain;      /* changes.c's own: `contents` needs no look at the contents */
 };
 
 /* Sorted by path. */
