@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "fuse/kernel.h"
 #include "sync/fetcher.h"
+#include "worktree/changes.h"
 #include "worktree/worktree.h"
 
 struct session;
@@ -46,6 +47,9 @@ void session_wait(struct session *session);
 /* Unmounts, lazily where it is busy; then session_wait() returns soon. Any
  * thread but a worker. */
 void session_unmount(struct session *session);
+/* Tells the kernel what was changed behind its back. Waits for requests under way: from a
+ * thread that answers none and holds no lock. */
+void session_outdated(struct session *session, const struct outdated *outdated);
 /* After session_wait() and fetcher_stop(). NULL is allowed. */
 void session_free(struct session *session);
 
