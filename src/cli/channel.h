@@ -4,6 +4,7 @@
  *
  *   daemon  -> watcher   STARTED  the mount is made: ask it
  *   watcher -> daemon    ANSWERS (dev), or DEAF with words
+ *   daemon  -> watcher   NOTE with words for the user, any number of times
  *   daemon  -> watcher   READY with words for the user, or FAILED with words
  */
 #ifndef GIT_FS_CLI_CHANNEL_H
@@ -18,6 +19,7 @@ enum channel_kind {
 	CHANNEL_STARTED = 1,
 	CHANNEL_ANSWERS,
 	CHANNEL_DEAF,
+	CHANNEL_NOTE,
 	CHANNEL_READY,
 	CHANNEL_FAILED,
 };

@@ -14,6 +14,9 @@ int command_mount(const struct options *options);
 int command_unmount(const struct options *options);
 int command_list(const struct options *options);
 int command_status(const struct options *options);
+int command_diff(const struct options *options);
+int command_discard(const struct options *options);
+int command_doctor(const struct options *options);
 
 /* The text of `git-fs help COMMAND`, and of `git-fs help`. */
 const char *usage_of(enum command_id command);

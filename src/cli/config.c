@@ -21,6 +21,7 @@ void config_init(struct config *config)
 		.default_host = "github.com",
 		.timeout_s = CONFIG_TIMEOUT_S,
 		.connections = REMOTE_CONNECTIONS_MAX,
+		.rules = { .local_only = CONFIG_LOCAL_ONLY, .file_max = CONFIG_FILE_MAX },
 	};
 }
 
@@ -91,7 +92,66 @@ static int take_host(const char *key, const char *value, char *out, size_t size,
 	return 0;
 }
 
+/* As git has it: a number, and k, m or g for powers of 1024. */
+static int take_size(const char *key, const char *value, uint64_t *out, struct err *err)
+{
+	static const char units[] = "kmg";
+	struct cursor cur = cursor_of(value, strlen(value));
+	unsigned shift = 0;
+	uint64_t number;
+
+	if (!cursor_decimal(&cur, UINT64_MAX, &number))
+		return bad_value(key, value, "a number of bytes", err);
+	if (cur.left == 1) {
+		const char *unit = strchr(units, *cur.ptr | 0x20);
+
+		shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+	}
+	if (cur.left > 1 || (cur.left == 1 && shift == 0) || number > UINT64_MAX >> shift)
+		return bad_value(key, value, "a number of bytes, such as 500k or 2g", err);
+	*out = number << shift;
+	return 0;
+}
+
+static int take_patterns(const char *key, const char *value, char *out, size_t size,
+			 struct err *err)
+{
+	size_t len = strlen(value);
+
+	if (len >= size)
+		return bad_value(key, value, "short enough", err);
+	memcpy(out, value, len + 1);
+	return 0;
+}
+
+/* git takes a relative one from the top of a work tree; there is none, so that it is not
+ * used. */
+static int take_excludes_file(struct config *config, const char *value, struct err *err)
+{
+	if (value[0] == '/')
+		return take_path("core.excludesFile", value, config->rules.excludes_file, err);
+	config->rules.excludes_file[0] = '\0';
+	return 0;
+}
+
 /* `key` is in lower case, as git prints it. */
+static int take_rule(struct config *config, const char *key, const char *value, struct err *err)
+{
+	struct config_rules *rules = &config->rules;
+
+	if (strcmp(key, "core.excludesfile") == 0)
+		return take_excludes_file(config, value, err);
+	if (strcmp(key, "core.ignorecase") == 0)
+		return take_bool("core.ignoreCase", value, &rules->ignore_case, err);
+	if (strcmp(key, "fs.localonly") == 0)
+		return take_patterns("fs.localOnly", value, rules->local_only,
+				     sizeof(rules->local_only), err);
+	if (strcmp(key, "fs.maxfilesize") == 0)
+		return take_size("fs.maxFileSize", value, &rules->file_max, err);
+	return 0;
+}
+
+/* The same. */
 static int take(struct config *config, const char *key, const char *value, struct err *err)
 {
 	if (strcmp(key, "fs.defaulthost") == 0)
@@ -109,7 +169,7 @@ static int take(struct config *config, const char *key, const char *value, struc
 		return take_path("fs.cacheDir", value, config->cache_dir, err);
 	if (strcmp(key, "fs.statedir") == 0)
 		return take_path("fs.stateDir", value, config->state_dir, err);
-	return 0;
+	return take_rule(config, key, value, err);
 }
 
 /* "key\nvalue", or "key" alone, which means true. */
@@ -169,12 +229,41 @@ static int ask_git(struct config *config, const char *const *argv, struct err *e
 	return config_parse(config, out.data, out.len, err);
 }
 
-int config_read_default_host(struct config *config, struct err *err)
+int config_read_general(struct config *config, struct err *err)
 {
 	const char *const argv[] = { "git", "config", "-z", "--get-regexp",
-				     "^fs\\.defaulthost$", NULL };
+				     "^fs\\.(defaulthost|statedir)$", NULL };
 
 	return ask_git(config, argv, err);
+}
+
+/* gitignore(5); none where there is no home, or where the path would be too long. */
+static void default_excludes_file(char out[PATH_MAX])
+{
+	const char *xdg = getenv("XDG_CONFIG_HOME");
+	const char *home = getenv("HOME");
+	int len = 0;
+
+	if (xdg != NULL && xdg[0] == '/')
+		len = snprintf(out, PATH_MAX, "%s/git/ignore", xdg);
+	else if (home != NULL && home[0] == '/')
+		len = snprintf(out, PATH_MAX, "%s/.config/git/ignore", home);
+	if (len <= 0 || len >= PATH_MAX)
+		out[0] = '\0';
+}
+
+int config_read_core(struct config *config, struct err *err)
+{
+	/* Not at once: with --path, git refuses what has no value, as a boolean may. */
+	const char *const file[] = { "git", "config", "-z", "--path", "--get-regexp",
+				     "^core\\.excludesfile$", NULL };
+	const char *const ignore_case[] = { "git", "config", "-z", "--get-regexp",
+					    "^core\\.ignorecase$", NULL };
+	int ret;
+
+	default_excludes_file(config->rules.excludes_file);
+	ret = ask_git(config, file, err);
+	return ret < 0 ? ret : ask_git(config, ignore_case, err);
 }
 
 /* git's URL matching wants a scheme: a path becomes file://, an scp-like

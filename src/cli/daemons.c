@@ -63,6 +63,20 @@ const char *facts_get(const struct facts *facts, const char *key)
 	return NULL;
 }
 
+const char *facts_text(const struct facts *facts, const char *key)
+{
+	const char *value = facts_get(facts, key);
+
+	return value != NULL && value[0] != '\0' ? value : "-";
+}
+
+uint64_t facts_number(const struct facts *facts, const char *key)
+{
+	const char *value = facts_get(facts, key);
+
+	return value != NULL ? strtoull(value, NULL, 10) : 0;
+}
+
 static int take_fact(void *arg, const char *key, const char *value)
 {
 	return facts_add(arg, key, value);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -29,6 +30,9 @@ int facts_add(struct facts *facts, const char *key, const char *value)
 	__attribute__((warn_unused_result));
 /* The first value of the key; NULL where there is none. */
 const char *facts_get(const struct facts *facts, const char *key);
+/* The same for people, "-" where there is none; and as a number, 0 where there is none. */
+const char *facts_text(const struct facts *facts, const char *key);
+uint64_t facts_number(const struct facts *facts, const char *key);
 void facts_release(struct facts *facts);
 
 struct daemon {

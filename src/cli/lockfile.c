@@ -2,12 +2,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "base/io.h"
+
+/* Whoever looks whether it is held (overlays.c) holds it for a moment. */
+#define TRIES 5
+#define RETRY_MS 20
+
+static int take_lock(int fd)
+{
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (i == TRIES)
+			return -EBUSY;
+		poll(NULL, 0, RETRY_MS);
+	}
+	return 0;
+}
 
 /* One that has just taken the lock may not have written its pid yet. */
 static void read_holder(int fd, struct lock_holder *out)
@@ -35,8 +52,8 @@ int lockfile_take(const char *path, const char *place, int *fd_out, struct lock_
 
 	if (fd < 0)
 		return fd;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		ret = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	ret = take_lock(fd);
+	if (ret < 0) {
 		if (ret == -EBUSY)
 			read_holder(fd, holder);
 		io_close(&fd);

@@ -24,6 +24,9 @@ static const struct command {
 	[COMMAND_UNMOUNT] = { "unmount", command_unmount, 1, 1 << 20, "DIR" },
 	[COMMAND_LIST] = { "list", command_list, 0, 0, "no operands" },
 	[COMMAND_STATUS] = { "status", command_status, 0, 1, "at most one DIR" },
+	[COMMAND_DIFF] = { "diff", command_diff, 0, 1 << 20, "paths" },
+	[COMMAND_DISCARD] = { "discard", command_discard, 0, 1 << 20, "PATH" },
+	[COMMAND_DOCTOR] = { "doctor", command_doctor, 0, 1, "at most one DIR or REPOSITORY" },
 };
 
 static bool find_command(const char *name, enum command_id *out)

@@ -46,7 +46,7 @@ static int read_repository(const struct options *options, struct mount_spec *spe
 
 	config_init(config);
 	if (may_be_owner_name(text)) {
-		ret = config_read_default_host(config, err);
+		ret = config_read_general(config, err);
 		if (ret < 0)
 			return ret;
 	}
@@ -54,7 +54,9 @@ static int read_repository(const struct options *options, struct mount_spec *spe
 		return err_sys(err, errno, "cannot tell the current folder");
 	ret = url_parse(&spec->url, text, config->default_host, cwd, err);
 	hide_credentials(text);
-	return ret < 0 ? ret : config_read(config, &spec->url, err);
+	if (ret == 0)
+		ret = config_read(config, &spec->url, err);
+	return ret < 0 || !options->writable ? ret : config_read_core(config, err);
 }
 
 /* A folder from the command line, relative to where the user is. */
@@ -106,6 +108,7 @@ static int settle(const struct options *options, struct mount_spec *spec, struct
 	spec->writeback = options->writeback;
 	spec->xattr = options->xattr;
 	spec->state_dir_unsafe = options->state_dir_unsafe;
+	spec->rules = config.rules;
 	snprintf(spec->overlay, sizeof(spec->overlay), "%s",
 		 options->overlay != NULL ? options->overlay : OVERLAY_NAME_DEFAULT);
 	ret = settle_paths(options, &config, spec, err);

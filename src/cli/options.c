@@ -19,7 +19,7 @@
 
 /* Values beyond any byte, for options without a short form. */
 enum { OPT_REF = 256, OPT_CACHE_DIR, OPT_STATE_DIR, OPT_ALLOW_OTHER, OPT_TIMEOUT, OPT_JSON,
-       OPT_OVERLAY, OPT_STATE_DIR_UNSAFE };
+       OPT_OVERLAY, OPT_STATE_DIR_UNSAFE, OPT_ALL, OPT_REPAIR };
 
 static const struct {
 	struct option option;
@@ -31,12 +31,15 @@ static const struct {
 	{ { "options", required_argument, NULL, 'o' }, FOR(MOUNT) },
 	{ { "ref", required_argument, NULL, OPT_REF }, FOR(MOUNT) },
 	{ { "cache-dir", required_argument, NULL, OPT_CACHE_DIR }, FOR(MOUNT) },
-	{ { "state-dir", required_argument, NULL, OPT_STATE_DIR }, FOR(MOUNT) },
+	{ { "state-dir", required_argument, NULL, OPT_STATE_DIR },
+	  FOR(MOUNT) | FOR(LIST) | FOR(DOCTOR) },
 	{ { "allow-other", no_argument, NULL, OPT_ALLOW_OTHER }, FOR(MOUNT) },
-	{ { "overlay", required_argument, NULL, OPT_OVERLAY }, FOR(MOUNT) },
+	{ { "overlay", required_argument, NULL, OPT_OVERLAY }, FOR(MOUNT) | FOR(DOCTOR) },
 	{ { "state-dir-unsafe", no_argument, NULL, OPT_STATE_DIR_UNSAFE }, FOR(MOUNT) },
 	{ { "timeout", required_argument, NULL, OPT_TIMEOUT }, FOR(MOUNT) | FOR(UNMOUNT) },
 	{ { "json", no_argument, NULL, OPT_JSON }, FOR(LIST) | FOR(STATUS) },
+	{ { "all", no_argument, NULL, OPT_ALL }, FOR(STATUS) | FOR(DISCARD) },
+	{ { "repair", no_argument, NULL, OPT_REPAIR }, FOR(DOCTOR) },
 };
 #define OPTION_COUNT (sizeof(option_table) / sizeof(option_table[0]))
 
@@ -132,8 +135,8 @@ static int take_overlay(struct options *opts, const char *name, struct err *err)
 	if (len == 0 || len > OVERLAY_NAME_MAX || name[0] == '.' || name[0] == '-' ||
 	    strspn(name, OVERLAY_NAME_BYTES) != len)
 		return err_set(err, -EINVAL,
-			       "--overlay: '%s' is no name of up to %d letters, digits, '.', '_' or "
-			       "'-'",
+			       "--overlay: '%s' is no name of up to %d letters, digits, '.', '_' "
+			       "or '-'",
 			       name, OVERLAY_NAME_MAX);
 	opts->overlay = name;
 	return 0;
@@ -159,6 +162,12 @@ static int take(struct options *opts, int which, const char *value, struct err *
 		return take_overlay(opts, value, err);
 	case OPT_STATE_DIR_UNSAFE:
 		opts->state_dir_unsafe = true;
+		return 0;
+	case OPT_ALL:
+		opts->all = true;
+		return 0;
+	case OPT_REPAIR:
+		opts->repair = true;
 		return 0;
 	case OPT_CACHE_DIR:
 		opts->cache_dir = value;
@@ -212,12 +221,24 @@ static int refuse(int what, char *const *argv, struct err *err)
 	return err_set(err, -EINVAL, "unknown option '%s'", word);
 }
 
+/* How many words stand behind the first "--", which is looked for before getopt_long(3)
+ * puts all operands behind it; -1 where there is none. */
+static int words_behind_dashes(int argc, char *const *argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--") == 0)
+			return argc - i - 1;
+	}
+	return -1;
+}
+
 int options_parse(enum command_id command, int argc, char **argv, struct options *out,
 		  struct err *err)
 {
 	struct option longs[OPTION_COUNT + 1];
 	char shorts[2 * OPTION_COUNT + 2];
 	struct options opts = { .ref = "" };
+	int behind = words_behind_dashes(argc, argv);
 	int which;
 
 	select_options(command, longs, shorts);
@@ -234,6 +255,8 @@ int options_parse(enum command_id command, int argc, char **argv, struct options
 	}
 	opts.operands = argv + optind;
 	opts.operand_count = argc - optind;
+	opts.dashes = behind >= 0;
+	opts.operands_before = opts.operand_count - (behind >= 0 ? behind : 0);
 	*out = opts;
 	return 0;
 }

@@ -10,7 +10,16 @@
 
 #include "base/err.h"
 
-enum command_id { COMMAND_MOUNT, COMMAND_UNMOUNT, COMMAND_LIST, COMMAND_STATUS, COMMAND_COUNT };
+enum command_id {
+	COMMAND_MOUNT,
+	COMMAND_UNMOUNT,
+	COMMAND_LIST,
+	COMMAND_STATUS,
+	COMMAND_DIFF,
+	COMMAND_DISCARD,
+	COMMAND_DOCTOR,
+	COMMAND_COUNT,
+};
 
 #define OPTION_TIMEOUT_MAX_S 86400U
 #define OPTION_POLL_MAX_US 1000000U
@@ -20,6 +29,8 @@ struct options {
 	bool help;
 	bool json;
 	bool writable;
+	bool all;
+	bool repair;
 	bool foreground;
 	bool allow_other;
 	bool poll_given;
@@ -36,6 +47,8 @@ struct options {
 	uint32_t mechanisms_off; /* bits of enum mechanism */
 	char **operands;         /* within argv */
 	int operand_count;
+	int operands_before;     /* of them, before "--"; all where there is none */
+	bool dashes;             /* there was a "--" */
 };
 
 /* argv[0] is skipped. All strings stay argv's; argv is put into another order.

@@ -37,6 +37,14 @@ char *print_time(char out[32], uint64_t seconds)
 	return out;
 }
 
+void print_line(const char *label, const char *text)
+{
+	char clean[4096];
+
+	say_clean(clean, sizeof(clean), text);
+	printf("%-12s %s\n", label, clean);
+}
+
 int print_flush(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))

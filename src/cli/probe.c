@@ -20,7 +20,7 @@ struct finding {
 
 /* statfs(2) always asks the daemon, where stat(2) may be answered by the
  * kernel's memory of a daemon that is dead. */
-static void ask(const char *path, int fd)
+static struct finding ask(const char *path)
 {
 	struct finding finding = { .result = 0 };
 	struct statfs fs;
@@ -30,7 +30,14 @@ static void ask(const char *path, int fd)
 		finding.result = -errno;
 	else
 		finding.dev = st.st_dev;
-	_exit(io_write(fd, &finding, sizeof(finding)) < 0 ? 1 : 0);
+	return finding;
+}
+
+static struct finding flush(const char *path)
+{
+	AUTO_CLOSE int fd = io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+
+	return (struct finding){ .result = fd < 0 ? fd : io_sync_all(fd) };
 }
 
 static int await(int fd, unsigned timeout_ms, struct finding *out)
@@ -52,7 +59,9 @@ static int await(int fd, unsigned timeout_ms, struct finding *out)
 	}
 }
 
-int probe_path(const char *path, unsigned timeout_ms, dev_t *dev_out)
+/* Has a child do it. */
+static int probe(struct finding (*what)(const char *path), const char *path, unsigned timeout_ms,
+		 struct finding *out)
 {
 	struct finding finding;
 	int fds[2];
@@ -68,8 +77,10 @@ int probe_path(const char *path, unsigned timeout_ms, dev_t *dev_out)
 		io_close(&fds[1]);
 		return ret;
 	}
-	if (pid == 0)
-		ask(path, fds[1]);
+	if (pid == 0) {
+		finding = what(path);
+		_exit(io_write(fds[1], &finding, sizeof(finding)) < 0 ? 1 : 0);
+	}
 	io_close(&fds[1]);
 	ret = await(fds[0], timeout_ms, &finding);
 	io_close(&fds[0]);
@@ -80,9 +91,23 @@ int probe_path(const char *path, unsigned timeout_ms, dev_t *dev_out)
 		;
 	if (ret < 0)
 		return ret;
-	if (finding.result < 0)
-		return finding.result;
-	if (dev_out != NULL)
+	*out = finding;
+	return finding.result;
+}
+
+int probe_path(const char *path, unsigned timeout_ms, dev_t *dev_out)
+{
+	struct finding finding;
+	int ret = probe(ask, path, timeout_ms, &finding);
+
+	if (ret == 0 && dev_out != NULL)
 		*dev_out = finding.dev;
-	return 0;
+	return ret;
+}
+
+int probe_flush(const char *path, unsigned timeout_ms)
+{
+	struct finding finding;
+
+	return probe(flush, path, timeout_ms, &finding);
 }

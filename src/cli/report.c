@@ -1,14 +1,14 @@
 /*
- * What a daemon tells about itself: the reply to "status". docs/control.md
- * has the keys. Handlers run beside each other and beside the main thread;
- * what they read does not change (run_internal.h) or has locks of its own.
+ * What a daemon tells about itself: the reply to "status", from memory alone.
+ * docs/control.md has the keys.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "cli/run_internal.h"
+#include "cli/answer.h"
 
 /* A failure is told as a problem for so long, or until something is received. */
 #define RECENT_S 300
@@ -40,6 +40,26 @@ static void add_bool(struct report *report, const char *key, bool value)
 	ADD(report, key, "%s", value ? "yes" : "no");
 }
 
+/* What holds today: CONTRACT's words, for what this version and these options do. */
+static const char *promise_of(const struct mount_spec *spec)
+{
+	if (!spec->writable)
+		return "read-only: nothing can be lost; should the daemon die, the mount answers "
+		       "ENOTCONN until it is mounted again";
+	if (spec->state_dir_unsafe)
+		return "should the daemon die, the mount answers ENOTCONN until it is mounted "
+		       "again, with nothing acknowledged lost; what the disk of the state folder "
+		       "loses is lost (--state-dir-unsafe)";
+	if (spec->writeback)
+		return "should the daemon die, the mount answers ENOTCONN until it is mounted "
+		       "again, and what the kernel had not sent yet is lost (-o writeback), "
+		       "nothing else; loss of power: what was fsynced is there, and all that was "
+		       "sent 5 s before";
+	return "should the daemon die, the mount answers ENOTCONN until it is mounted again, with "
+	       "nothing acknowledged lost; loss of power: what was fsynced is there, and all else "
+	       "that is older than 5 s";
+}
+
 static void add_mount(struct report *report, struct run *run)
 {
 	uint64_t dev = atomic_load(&run->dev);
@@ -61,31 +81,81 @@ static void add_mount(struct report *report, struct run *run)
 	add_number(report, "since", run->since / NS_PER_S);
 	add_bool(report, "offline", run->offline);
 	ADD(report, "asked", "%" PRId64, run->tip.asked);
-	add_text(report, "promise",
-		 "read-only: nothing can be lost; should the daemon die, the mount answers "
-		 "ENOTCONN until it is mounted again");
+	add_text(report, "promise", promise_of(run->spec));
+}
+
+/* What is wrong, words into `out`; false: nothing is. The gravest first: `list` and people
+ * see one. */
+static bool find_problem(struct run *run, const struct fetcher_stats *fetched,
+			 const struct worktree_stats *tree, char *out, size_t size)
+{
+	uint64_t now = wall_ns();
+
+	if (tree->failed != 0 || tree->journal.failed != 0)
+		snprintf(out, size,
+			 "nothing can be changed any more, as the disk that holds the changes "
+			 "failed (%s); what was acknowledged before is kept: unmount, see to the "
+			 "disk, mount again",
+			 err_name(tree->failed != 0 ? tree->failed : tree->journal.failed));
+	else if (tree->recovery.damaged_frames > 0 || tree->condemned > 0)
+		snprintf(out, size,
+			 "the overlay was damaged when it was opened: %" PRIu64
+			 " records lost, %" PRIu64
+			 " files or names given up; the damaged parts are kept in %.400s/journal",
+			 tree->recovery.damaged_frames, tree->condemned, run->overlay_dir);
+	else if (fetched->last_error_at > fetched->last_good_at &&
+		 now - fetched->last_error_at < RECENT_S * NS_PER_S)
+		snprintf(out, size, "%s", fetched->last_error);
+	else
+		return false;
+	return true;
 }
 
 static void add_problem(struct report *report, struct run *run, const struct fetcher_stats *stats)
 {
-	uint64_t now = wall_ns();
-	bool recent = stats->last_error_at > stats->last_good_at &&
-		      now - stats->last_error_at < RECENT_S * NS_PER_S;
+	struct worktree_stats tree;
+	char words[1024];
+	bool wrong;
 
+	worktree_stats(run->worktree, &tree);
+	wrong = find_problem(run, stats, &tree, words, sizeof(words));
 	if (!atomic_load(&run->ready))
 		add_text(report, "state", "starting");
 	else if (cancel_is_set(&run->signals.cancel))
 		add_text(report, "state", "ending");
 	else
-		add_text(report, "state", recent ? "failing" : "ok");
-	if (recent)
-		add_text(report, "problem", stats->last_error);
+		add_text(report, "state", wrong ? "failing" : "ok");
+	if (wrong)
+		add_text(report, "problem", words);
 	if (run->offline)
 		add_text(report, "offline_why", run->offline_why);
 	if (stats->last_error[0] != '\0') {
 		add_text(report, "fetch.last_error", stats->last_error);
 		add_number(report, "fetch.last_error_at", stats->last_error_at / NS_PER_S);
 	}
+}
+
+static void add_overlay(struct report *report, struct run *run)
+{
+	struct worktree_stats tree;
+	char hex[OID_HEX_MAX + 1];
+
+	worktree_stats(run->worktree, &tree);
+	add_text(report, "overlay.name", run->spec->overlay);
+	add_text(report, "overlay.folder", run->overlay_dir);
+	add_text(report, "overlay.remote_commit", oid_to_hex(&run->tip.ref.commit, hex));
+	add_number(report, "journal.bytes", tree.journal.bytes);
+	add_number(report, "journal.disk_bytes", tree.journal.disk_bytes);
+	add_number(report, "journal.segments", tree.journal.segments);
+	add_number(report, "journal.unsynced_records",
+		   tree.journal.last_lsn - tree.journal.synced_lsn);
+	add_number(report, "journal.unsynced_files", tree.unsynced);
+	add_number(report, "journal.file_bytes", tree.data_bytes);
+	add_number(report, "journal.compactions", tree.compactions);
+	add_number(report, "journal.damaged_records", tree.recovery.damaged_frames);
+	add_number(report, "journal.damaged_bytes", tree.recovery.damaged_bytes);
+	add_number(report, "journal.given_up", tree.condemned);
+	add_number(report, "journal.reverted_files", tree.reverted);
 }
 
 static void add_fetcher(struct report *report, struct run *run)
@@ -162,20 +232,15 @@ static void add_session(struct report *report, struct run *run)
 		    mechanism_use(&kernel, i), mechanism_table[i].purpose);
 }
 
-int report_handle(void *arg, const char *const *words, size_t count, struct control_reply *reply)
+int report_status(struct run *run, struct control_reply *reply)
 {
 	struct report report = { .reply = reply, .ret = 0 };
-	struct run *run = arg;
 
-	if (count != 1 || strcmp(words[0], "status") != 0) {
-		int ret = control_reply_error(reply, "this daemon knows no request '%s'",
-					      words[0]);
-
-		return ret < 0 ? ret : 2;
-	}
 	add_mount(&report, run);
 	add_fetcher(&report, run);
 	add_store(&report, run);
 	add_session(&report, run);
+	if (run->overlay_dir[0] != '\0')
+		add_overlay(&report, run);
 	return report.ret;
 }

@@ -21,10 +21,10 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "cli/answer.h"
 #include "cli/channel.h"
 #include "cli/lockfile.h"
 #include "cli/mounts.h"
-#include "cli/run_internal.h"
 #include "cli/say.h"
 #include "remote/git_remote.h"
 #include "worktree/change.h"
@@ -261,7 +261,7 @@ static int start_threads(struct run *run, struct err *err)
 	ret = paths_socket(runtime, getpid(), path);
 	if (ret < 0)
 		return err_sys(err, -ret, "the control socket");
-	ret = control_server_start(&run->control, path, report_handle, run, err);
+	ret = control_server_start(&run->control, path, answer_handle, run, err);
 	if (ret < 0)
 		return ret;
 	ret = worktree_upkeep_start(run->worktree);
@@ -356,6 +356,7 @@ static int tell_ready(struct run *run, struct err *err)
 	char words[ERR_MSG_MAX];
 	int ret;
 
+	overlay_tell_others(run);
 	ready_words(run, words, sizeof(words));
 	ret = leave_terminal(run, err);
 	if (ret < 0)
@@ -399,6 +400,8 @@ static void take_down(struct run *run)
 	signals_unmount(&run->signals);
 	if (run->session != NULL)
 		session_wait(run->session);
+	/* An answer that waits for the remote waits no longer. */
+	cancel_set(&run->signals.cancel);
 	control_server_stop(run->control);
 	if (run->fetcher != NULL)
 		fetcher_stop(run->fetcher);

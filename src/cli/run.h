@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/config.h"
 #include "cli/paths.h"
 #include "remote/remote.h"
 #include "remote/url.h"
@@ -30,6 +31,7 @@ struct mount_spec {
 	bool xattr;             /* -o xattr */
 	bool state_dir_unsafe;  /* the overlay may lie where it does not survive */
 	char overlay[OVERLAY_NAME_MAX + 1];
+	struct config_rules rules; /* what is kept from commits */
 };
 
 /* Brings the mount up, tells the watcher at the other end of `channel` (taken

@@ -1,5 +1,5 @@
 /*
- * The parts of a running daemon; for run.c and report.c alone.
+ * The parts of a running daemon; for run.c, overlay.c and what answers (answer.h) alone.
  */
 #ifndef GIT_FS_CLI_RUN_INTERNAL_H
 #define GIT_FS_CLI_RUN_INTERNAL_H
@@ -45,10 +45,9 @@ struct run {
 	atomic_bool ready;
 };
 
-/* The handler of the control socket; `arg` is the struct run. */
-int report_handle(void *arg, const char *const *words, size_t count, struct control_reply *reply);
-
 /* overlay.c: finds, makes and locks the overlay of a writable mount. */
 int overlay_take(struct run *run, struct err *err) __attribute__((warn_unused_result));
+/* Tells the watcher of other overlays of the same branch that hold changes. */
+void overlay_tell_others(const struct run *run);
 
 #endif

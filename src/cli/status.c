@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "cli/daemons.h"
+#include "cli/place.h"
 #include "cli/print.h"
+#include "cli/probe.h"
 #include "cli/say.h"
+#include "cli/show_changes.h"
+#include "cli/status.h"
 
 enum kind { KIND_TEXT, KIND_NUMBER, KIND_BOOL };
 
@@ -55,6 +58,20 @@ static const struct {
 	{ "traffic.bytes_received", KIND_NUMBER },
 	{ "traffic.bytes_sent", KIND_NUMBER },
 	{ "traffic.connections", KIND_NUMBER },
+	{ "overlay.name", KIND_TEXT },
+	{ "overlay.folder", KIND_TEXT },
+	{ "overlay.remote_commit", KIND_TEXT },
+	{ "journal.bytes", KIND_NUMBER },
+	{ "journal.disk_bytes", KIND_NUMBER },
+	{ "journal.segments", KIND_NUMBER },
+	{ "journal.unsynced_records", KIND_NUMBER },
+	{ "journal.unsynced_files", KIND_NUMBER },
+	{ "journal.file_bytes", KIND_NUMBER },
+	{ "journal.compactions", KIND_NUMBER },
+	{ "journal.damaged_records", KIND_NUMBER },
+	{ "journal.damaged_bytes", KIND_NUMBER },
+	{ "journal.given_up", KIND_NUMBER },
+	{ "journal.reverted_files", KIND_NUMBER },
 	{ "nodes.known", KIND_NUMBER },
 	{ "nodes.folders_read", KIND_NUMBER },
 	{ "nodes.table_bytes", KIND_NUMBER },
@@ -99,7 +116,7 @@ static void json_mechanism(struct json *json, const char *value)
 	json_object_end(json);
 }
 
-static int show_json(const struct facts *facts)
+static int show_json(const struct facts *facts, const struct change_list *changes)
 {
 	struct json json = JSON_INIT;
 	char group[32] = "";
@@ -123,6 +140,7 @@ static int show_json(const struct facts *facts)
 	}
 	if (group[0] != '\0')
 		json_object_end(&json);
+	show_changes_json(&json, changes);
 	json_array_begin(&json, "mechanisms");
 	for (size_t i = 0; i < facts->count; i++) {
 		if (strcmp(facts->items[i].key, "mechanism") == 0)
@@ -133,153 +151,6 @@ static int show_json(const struct facts *facts)
 	code = print_json(&json);
 	json_release(&json);
 	return code;
-}
-
-static const char *text_of(const struct facts *facts, const char *key)
-{
-	const char *value = facts_get(facts, key);
-
-	return value != NULL && value[0] != '\0' ? value : "-";
-}
-
-static uint64_t number_of(const struct facts *facts, const char *key)
-{
-	const char *value = facts_get(facts, key);
-
-	return value != NULL ? strtoull(value, NULL, 10) : 0;
-}
-
-static void line(const char *label, const char *text)
-{
-	char clean[4096];
-
-	say_clean(clean, sizeof(clean), text);
-	printf("%-12s %s\n", label, clean);
-}
-
-/* Of a mount whose daemon does not answer. */
-static int show_little(const struct facts *facts)
-{
-	line("repository", text_of(facts, "repository"));
-	line("mount point", text_of(facts, "mount_point"));
-	line("state", text_of(facts, "state"));
-	return print_flush();
-}
-
-static void show_head(const struct facts *facts)
-{
-	const char *asked = facts_get(facts, "ref_asked");
-	char text[4096];
-	char when[32];
-
-	line("repository", text_of(facts, "repository"));
-	snprintf(text, sizeof(text), "%s (asked for: %s)", text_of(facts, "ref"),
-		 asked != NULL && asked[0] != '\0' ? asked : "the default branch");
-	line("ref", text);
-	snprintf(text, sizeof(text), "%s of %s", text_of(facts, "commit"),
-		 print_time(when, number_of(facts, "commit_time")));
-	line("commit", text);
-	line("mount point", text_of(facts, "mount_point"));
-	line("writable", text_of(facts, "writable"));
-	line("state", text_of(facts, "state"));
-	if (facts_get(facts, "problem") != NULL)
-		line("problem", text_of(facts, "problem"));
-	if (facts_get(facts, "offline_why") != NULL) {
-		snprintf(text, sizeof(text), "mounted as the remote was at %s: %s",
-			 print_time(when, number_of(facts, "asked")),
-			 text_of(facts, "offline_why"));
-		line("offline", text);
-	}
-	snprintf(text, sizeof(text), "process %s, git-fs %s, since %s", text_of(facts, "pid"),
-		 text_of(facts, "version"), print_time(when, number_of(facts, "since")));
-	line("daemon", text);
-}
-
-static void show_work(const struct facts *facts)
-{
-	char text[4096];
-	char a[32], b[32];
-
-	snprintf(text, sizeof(text), "%s objects, %s more sizes, %s in %s segments, %s bad records",
-		 text_of(facts, "store.objects"), text_of(facts, "store.sizes"),
-		 print_bytes(a, number_of(facts, "store.bytes")), text_of(facts, "store.segments"),
-		 text_of(facts, "store.bad_records"));
-	line("cache", text);
-	line("", text_of(facts, "store.folder"));
-	snprintf(text, sizeof(text),
-		 "%s objects in %s batches, %s waiting, %s under way, %s failed; folders %s",
-		 text_of(facts, "fetch.objects"), text_of(facts, "fetch.batches"),
-		 text_of(facts, "fetch.waiting"), text_of(facts, "fetch.under_way"),
-		 text_of(facts, "fetch.failed"),
-		 strcmp(text_of(facts, "fetch.trees_complete"), "yes") == 0 ? "complete" :
-									     "on demand");
-	line("fetched", text);
-	/* While it is recent it stands above, as the problem. */
-	if (facts_get(facts, "fetch.last_error") != NULL && facts_get(facts, "problem") == NULL) {
-		snprintf(text, sizeof(text), "%s: %s",
-			 print_time(a, number_of(facts, "fetch.last_error_at")),
-			 text_of(facts, "fetch.last_error"));
-		line("last error", text);
-	}
-	snprintf(text, sizeof(text), "%s requests, %s received, %s sent, %s connections",
-		 text_of(facts, "traffic.requests"),
-		 print_bytes(a, number_of(facts, "traffic.bytes_received")),
-		 print_bytes(b, number_of(facts, "traffic.bytes_sent")),
-		 text_of(facts, "traffic.connections"));
-	line("traffic", text);
-	snprintf(text, sizeof(text), "%s known, %s folders read, %s hidden",
-		 text_of(facts, "nodes.known"), text_of(facts, "nodes.folders_read"),
-		 text_of(facts, "nodes.hidden"));
-	line("nodes", text);
-	snprintf(text, sizeof(text),
-		 "%s answered, %s waited for the remote, %s given up, %s failed",
-		 text_of(facts, "requests.total"), text_of(facts, "requests.parked"),
-		 text_of(facts, "requests.interrupted"), text_of(facts, "requests.failed"));
-	line("requests", text);
-}
-
-/* All mechanisms of one use, on one line. */
-static void show_mechanisms(const struct facts *facts, const char *use)
-{
-	char text[4096];
-	size_t len = 0;
-
-	snprintf(text, sizeof(text), "%s:", use);
-	len = strlen(text);
-	for (size_t i = 0; i < facts->count; i++) {
-		const char *value = facts->items[i].value;
-		size_t name_len = strcspn(value, " ");
-		int added;
-
-		if (strcmp(facts->items[i].key, "mechanism") != 0 || value[name_len] == '\0' ||
-		    strncmp(value + name_len + 1, use, strlen(use)) != 0 ||
-		    value[name_len + 1 + strlen(use)] != ' ')
-			continue;
-		added = snprintf(text + len, sizeof(text) - len, " %.*s", (int)name_len, value);
-		if (added < 0 || (size_t)added >= sizeof(text) - len)
-			break;
-		len += (size_t)added;
-	}
-	if (text[len - 1] != ':')
-		line("", text);
-}
-
-static int show_text(const struct facts *facts)
-{
-	static const char *const uses[] = { "used", "unused", "off", "missing" };
-	char text[256];
-
-	if (facts_get(facts, "pid") == NULL)
-		return show_little(facts);
-	show_head(facts);
-	show_work(facts);
-	snprintf(text, sizeof(text), "FUSE %s, %s workers", text_of(facts, "kernel.protocol"),
-		 text_of(facts, "requests.workers"));
-	line("kernel", text);
-	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++)
-		show_mechanisms(facts, uses[i]);
-	line("promise", text_of(facts, "promise"));
-	return print_flush();
 }
 
 /* What mountinfo alone tells of a mount whose daemon does not. */
@@ -298,15 +169,12 @@ static int facts_without(struct facts *facts, const struct mount_entry *entry)
 	return ret;
 }
 
-/* Shows, and says as the last line what is wrong; the exit code. */
-static int show(const struct facts *facts, bool as_json)
+/* Says as the last line what is wrong; the exit code. */
+static int judge(const struct facts *facts)
 {
-	const char *state = text_of(facts, "state");
-	const char *place = text_of(facts, "mount_point");
-	int code = as_json ? show_json(facts) : show_text(facts);
+	const char *state = facts_text(facts, "state");
+	const char *place = facts_text(facts, "mount_point");
 
-	if (code != EXIT_DONE)
-		return code;
 	if (strcmp(state, "dead") == 0)
 		say("the daemon of %s is dead; mount again, or run git-fs unmount %s", place,
 		    place);
@@ -315,71 +183,74 @@ static int show(const struct facts *facts, bool as_json)
 	else if (strcmp(state, "unknown") == 0)
 		say("no control socket of yours answers for %s", place);
 	else if (facts_get(facts, "problem") != NULL)
-		say("%s: %s", place, text_of(facts, "problem"));
+		say("%s: %s", place, facts_text(facts, "problem"));
 	else
 		return EXIT_DONE;
 	return EXIT_FAILED;
 }
 
-/* The mount meant by the operand, or the one around the current folder; NULL
- * with words where there is none. */
-static const struct mount_entry *find_mount(const struct mount_table *table,
-					    const struct options *options, struct err *err)
+/* What has changed, where anything can. 1: *out is filled. */
+static int ask_changes(const struct place *place, struct change_list *out, struct err *err)
 {
-	const char *text = options->operand_count > 0 ? options->operands[0] : ".";
-	const struct mount_entry *entry;
-	char path[PATH_MAX];
+	static const char *const words[] = { "changes", NULL };
+	int ret;
 
-	if (mounts_resolve(table, text, path, err) < 0)
-		return NULL;
-	entry = mount_table_containing(table, path);
-	if (mount_entry_is_ours(entry))
-		return entry;
-	if (options->operand_count > 0)
-		err_set(err, -EINVAL, "%s is in no git-fs mount", path);
-	else
-		err_set(err, -EINVAL,
-			"the current folder is in no git-fs mount; name one: git-fs status DIR "
-			"(git-fs list shows them)");
-	return NULL;
+	if (!place_is_writable(place, NULL))
+		return 0;
+	/* Where it does not come, what has come is shown. */
+	(void)!probe_flush(place->entry->mount_point, PROBE_TIMEOUT_MS);
+	ret = place_ask(place->daemon, words, change_list_take, out, err);
+	if (ret == 0)
+		return 1;
+	err_prefix(err, "what has changed is not known");
+	return ret < 0 ? ret : -EIO;
 }
 
-static int show_mount(const struct mount_entry *entry, bool as_json, struct err *err)
+/* The exit code. Where the changes are not known, all else is shown. */
+static int show_mount(const struct place *place, const struct options *options)
 {
-	struct daemon_list daemons = DAEMON_LIST_INIT;
+	struct change_list changes = CHANGE_LIST_INIT;
 	struct facts without = FACTS_INIT;
-	const struct daemon *daemon;
-	int ret = daemons_ask(&daemons, err);
+	const struct facts *facts = &without;
+	struct err err = ERR_INIT;
+	const struct change_list *known;
+	int ret = 0;
+	int code;
 
-	if (ret < 0)
-		return ret;
-	daemon = daemons_find(&daemons, entry);
-	if (daemon == NULL)
-		ret = facts_without(&without, entry);
-	if (ret < 0)
-		err_sys(err, -ret, "cannot show %s", entry->mount_point);
-	else
-		ret = show(daemon != NULL ? &daemon->facts : &without, as_json);
+	if (place->daemon != NULL) {
+		facts = &place->daemon->facts;
+		ret = ask_changes(place, &changes, &err);
+	} else if (facts_without(&without, place->entry) < 0) {
+		say("cannot show %s: %s", place->entry->mount_point, err_name(-ENOMEM));
+		facts_release(&without);
+		return EXIT_FAILED;
+	}
+	known = ret > 0 ? &changes : NULL;
+	code = options->json ? show_json(facts, known) :
+			       status_text(facts, known, options->all ? 0 : SHOW_CHANGES_MAX);
+	if (ret < 0) {
+		say("%s", err.msg);
+		code = EXIT_FAILED;
+	}
+	if (code == EXIT_DONE)
+		code = judge(facts);
 	facts_release(&without);
-	daemons_release(&daemons);
-	return ret;
+	change_list_release(&changes);
+	return code;
 }
 
 int command_status(const struct options *options)
 {
-	struct mount_table table = MOUNT_TABLE_INIT;
-	const struct mount_entry *entry = NULL;
+	struct place place = PLACE_INIT;
 	struct err err = ERR_INIT;
-	int ret = mount_table_read(&table, &err);
+	int code;
 
-	if (ret >= 0)
-		entry = find_mount(&table, options, &err);
-	if (entry != NULL)
-		ret = show_mount(entry, options->json, &err);
-	if (entry == NULL || ret < 0) {
+	if (place_find(&place, options->operand_count > 0 ? options->operands[0] : NULL, "status",
+		       &err) < 0) {
 		say("%s", err.msg);
-		ret = EXIT_FAILED;
+		return EXIT_FAILED;
 	}
-	mount_table_release(&table);
-	return ret;
+	code = show_mount(&place, options);
+	place_release(&place);
+	return code;
 }

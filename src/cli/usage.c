@@ -8,6 +8,9 @@ const char usage_overview[] =
 	"  git-fs unmount DIR...                   unmount\n"
 	"  git-fs list [--json]                    show all mounts\n"
 	"  git-fs status [--json] [DIR]            show one mount in detail\n"
+	"  git-fs diff [DIR] [-- PATH...]          show what was changed, as git diff does\n"
+	"  git-fs discard PATH...                  take changes back\n"
+	"  git-fs doctor [--repair] [DIR]          check what holds the changes\n"
 	"  git-fs help [COMMAND]                   show this, or the options of a command\n"
 	"  git-fs --version                        show the version\n"
 	"\n"
@@ -25,8 +28,8 @@ static const char *const usages[COMMAND_COUNT] = {
 		"      --timeout S       seconds without a byte until the remote is given up\n"
 		"      --cache-dir DIR   where fetched objects are kept\n"
 		"      --state-dir DIR   where the state of mounts is kept\n"
-		"  -o LIST               allow_other, writeback, xattr, workers=N, poll_us=N, and no_NAME for\n"
-		"                        each kernel mechanism that git-fs status names\n"
+		"  -o LIST               allow_other, writeback, xattr, workers=N, poll_us=N, and\n"
+		"                        no_NAME for each mechanism that git-fs status names\n"
 		"  -w, --writable        changes are kept on this machine, over the commit\n"
 		"      --overlay NAME    which set of changes, where there are several (default)\n"
 		"      --state-dir-unsafe  also on a disk where changes do not survive\n"
@@ -42,17 +45,49 @@ static const char *const usages[COMMAND_COUNT] = {
 	[COMMAND_LIST] =
 		"usage: git-fs list [--json]\n"
 		"\n"
-		"Shows all mounts: state, folder, repository, ref, commit.\n"
+		"Shows all mounts: state, folder, repository, ref, commit; and local changes that\n"
+		"are not mounted.\n"
 		"\n"
 		"      --json            for programs\n"
+		"      --state-dir DIR   where the state of mounts is kept\n"
 		"  -h, --help            show this\n",
 	[COMMAND_STATUS] =
-		"usage: git-fs status [--json] [DIR]\n"
+		"usage: git-fs status [--json] [--all] [DIR]\n"
 		"\n"
-		"Shows the mount in which DIR, or else the current folder, lies. Exits 1 where\n"
-		"something is wrong with it.\n"
+		"Shows the mount in which DIR, or else the current folder, lies, and what was\n"
+		"changed in it. Exits 1 where something is wrong with it.\n"
 		"\n"
+		"      --all             all paths that were changed, however many\n"
 		"      --json            for programs\n"
+		"  -h, --help            show this\n",
+	[COMMAND_DIFF] =
+		"usage: git-fs diff [DIR] [-- PATH...]\n"
+		"       git-fs diff PATH...\n"
+		"\n"
+		"Shows, by git diff, what was changed in the mount of DIR or of the current\n"
+		"folder, at PATH and below it alone where that is given. With DIR, PATH begins\n"
+		"there. Not for a terminal, it is a patch that git apply takes.\n"
+		"\n"
+		"  -h, --help            show this\n",
+	[COMMAND_DISCARD] =
+		"usage: git-fs discard PATH...\n"
+		"       git-fs discard --all [DIR]\n"
+		"\n"
+		"Makes each PATH, and all that is below it, what it is in the base: what was\n"
+		"added is removed, what was removed or moved away comes back.\n"
+		"\n"
+		"      --all             the whole mount\n"
+		"  -h, --help            show this\n",
+	[COMMAND_DOCTOR] =
+		"usage: git-fs doctor [--repair] [--overlay NAME] [DIR | REPOSITORY]\n"
+		"\n"
+		"Checks the local changes: of the mount at DIR, mounted or not, of a repository,\n"
+		"or all of them. Exits 1 where anything is wrong.\n"
+		"\n"
+		"      --repair          of one that is not mounted: keeps what is whole, moves\n"
+		"                        aside what is not\n"
+		"      --overlay NAME    one set of changes, where there are several\n"
+		"      --state-dir DIR   where the state of mounts is kept\n"
 		"  -h, --help            show this\n",
 };
 

@@ -43,6 +43,9 @@ static int take_message(int channel, const char *mount_point, dev_t before,
 		/* A daemon that is gone by now shows at the next message, or has left its last. */
 		(void)!check_mount(channel, mount_point, before);
 		return 1;
+	case CHANNEL_NOTE:
+		say("%s", message->words);
+		return 1;
 	case CHANNEL_READY:
 		printf("%s\n", message->words);
 		fflush(stdout);

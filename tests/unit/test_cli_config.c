@@ -232,9 +232,86 @@ static void the_default_host_is_asked_alone(void **state)
 
 	(void)state;
 	config_init(&config);
-	assert_int_equal(config_read_default_host(&config, &err), 0);
+	assert_int_equal(config_read_general(&config, &err), 0);
 	assert_string_equal(config.default_host, "git.example.org");
 	assert_int_equal(config.timeout_s, CONFIG_TIMEOUT_S);
+}
+
+static void rules_have_defaults(void **state)
+{
+	struct err err = ERR_INIT;
+	struct config config;
+	char wanted[256];
+
+	(void)state;
+	config_init(&config);
+	assert_string_equal(config.rules.local_only, CONFIG_LOCAL_ONLY);
+	assert_true(config.rules.file_max == CONFIG_FILE_MAX);
+	unsetenv("XDG_CONFIG_HOME");
+	assert_int_equal(config_read_core(&config, &err), 0);
+	snprintf(wanted, sizeof(wanted), "%s/.config/git/ignore", home);
+	assert_string_equal(config.rules.excludes_file, wanted);
+	assert_false(config.rules.ignore_case);
+	setenv("XDG_CONFIG_HOME", "/xdg", 1);
+	assert_int_equal(config_read_core(&config, &err), 0);
+	assert_string_equal(config.rules.excludes_file, "/xdg/git/ignore");
+	unsetenv("XDG_CONFIG_HOME");
+}
+
+static void rules_are_gits_own(void **state)
+{
+	struct err err = ERR_INIT;
+	struct config config;
+	char path[128];
+	char wanted[256];
+	FILE *file;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/.gitconfig", home);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("[core]\n\texcludesFile = ~/mine\n\tignoreCase\n", file);
+	fclose(file);
+	config_init(&config);
+	if (config_read_core(&config, &err) < 0)
+		fail_msg("%s", err.msg);
+	snprintf(wanted, sizeof(wanted), "%s/mine", home);
+	assert_string_equal(config.rules.excludes_file, wanted);
+	assert_true(config.rules.ignore_case);
+}
+
+static void sizes_have_units(void **state)
+{
+	static const struct {
+		const char *value;
+		uint64_t bytes;
+	} cases[] = {
+		{ "0", 0 }, { "5", 5 }, { "3k", 3072 }, { "2M", UINT64_C(2) << 20 },
+		{ "7g", UINT64_C(7) << 30 },
+	};
+	static const char *const bad[] = { "", "x", "-1", "1kk", "1t", "1 k", "1.5m",
+					   "99999999999999g" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config config;
+		char text[64];
+		int len = snprintf(text, sizeof(text), "fs.maxfilesize\n%s", cases[i].value);
+
+		config_init(&config);
+		assert_int_equal(config_parse(&config, text, (size_t)len + 1, NULL), 0);
+		assert_true(config.rules.file_max == cases[i].bytes);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct err err = ERR_INIT;
+		struct config config;
+		char text[64];
+		int len = snprintf(text, sizeof(text), "fs.maxfilesize\n%s", bad[i]);
+
+		config_init(&config);
+		assert_int_equal(config_parse(&config, text, (size_t)len + 1, &err), -EINVAL);
+		assert_non_null(strstr(err.msg, "fs.maxFileSize"));
+	}
 }
 
 static void broken_files_are_told(void **state)
@@ -251,7 +328,7 @@ static void broken_files_are_told(void **state)
 	fputs("[fs\n", file);
 	fclose(file);
 	config_init(&config);
-	assert_int_equal(config_read_default_host(&config, &err), -EIO);
+	assert_int_equal(config_read_general(&config, &err), -EIO);
 	assert_non_null(strstr(err.msg, "git config"));
 }
 
@@ -269,6 +346,9 @@ int main(void)
 		cmocka_unit_test(parsing_survives_the_loss_of_memory),
 		WITH_GIT(the_url_decides),
 		WITH_GIT(the_default_host_is_asked_alone),
+		cmocka_unit_test(sizes_have_units),
+		WITH_GIT(rules_have_defaults),
+		WITH_GIT(rules_are_gits_own),
 		WITH_GIT(broken_files_are_told),
 	};
 

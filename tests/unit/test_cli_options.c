@@ -202,6 +202,51 @@ static void other_commands_have_theirs(void **state)
 	assert_string_equal(options.operands[0], "dir");
 }
 
+static void two_dashes_part_the_operands(void **state)
+{
+	static const struct {
+		const char *text;
+		int count, before;
+		bool dashes;
+	} cases[] = {
+		{ "", 0, 0, false },           { "a b", 2, 2, false },    { "-- a b", 2, 0, true },
+		{ "a -- b c", 3, 1, true },    { "a --", 1, 1, true },    { "a -- -- b", 3, 1, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct options options;
+		struct line line;
+
+		assert_int_equal(parse(COMMAND_DIFF, cases[i].text, &line, &options, NULL), 0);
+		assert_int_equal(options.operand_count, cases[i].count);
+		assert_int_equal(options.operands_before, cases[i].before);
+		assert_int_equal(options.dashes, cases[i].dashes);
+	}
+}
+
+static void commands_about_changes_have_theirs(void **state)
+{
+	struct options options;
+	struct line line;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse(COMMAND_STATUS, "--all", &line, &options, NULL), 0);
+	assert_true(options.all);
+	assert_int_equal(parse(COMMAND_DISCARD, "--all dir", &line, &options, NULL), 0);
+	assert_true(options.all);
+	assert_int_equal(parse(COMMAND_DOCTOR, "--repair --overlay x --state-dir d r", &line,
+			       &options, NULL), 0);
+	assert_true(options.repair);
+	assert_string_equal(options.overlay, "x");
+	assert_string_equal(options.state_dir, "d");
+	assert_int_equal(parse(COMMAND_LIST, "--state-dir d", &line, &options, NULL), 0);
+	assert_int_equal(parse(COMMAND_DIFF, "--all", &line, &options, &err), -EINVAL);
+	assert_int_equal(parse(COMMAND_LIST, "--all", &line, &options, &err), -EINVAL);
+	assert_int_equal(parse(COMMAND_STATUS, "--repair", &line, &options, &err), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +257,8 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(a_ref_has_a_limit),
 		cmocka_unit_test(other_commands_have_theirs),
+		cmocka_unit_test(two_dashes_part_the_operands),
+		cmocka_unit_test(commands_about_changes_have_theirs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
