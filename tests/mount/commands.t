@@ -82,7 +82,7 @@ ok 'the word mount may be left out, paths be relative' bash -c \
 	"cd '$T/work' && timeout 60 '$GIT_FS' ../repos/odd.git ../mnt/short"
 is 'and it is there' "$(cat "$T/mnt/short/modes/plain")" plain
 ok 'help' bash -c "'$GIT_FS' help | grep -q 'git-fs mount'"
-for command in mount unmount list status; do
+for command in mount unmount list status diff discard doctor; do
 	ok "help on $command" bash -c "'$GIT_FS' help $command | grep -q '^usage: git-fs $command'"
 	ok "$command --help" bash -c "'$GIT_FS' $command --help | grep -q '^usage: git-fs $command'"
 done
