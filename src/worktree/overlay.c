@@ -105,9 +105,8 @@ static void forget_place(struct node *node)
 
 void overlay_forget_base(struct worktree *tree)
 {
-	if (tree->journal == NULL || same_base(tree))
-		return;
-	assert(!worktree_is_dirty(tree));
+	if (worktree_is_dirty(tree))
+		return; /* by damage alone: then this is all that is known */
 	pthread_rwlock_wrlock(&tree->lock);
 	for (struct local *at = tree->locals; at != NULL; at = at->next) {
 		WITH_LOCK(&at->lock);

@@ -246,6 +246,14 @@ static int replay_of_node(struct worktree *tree, const struct item *item,
 	}
 }
 
+/* Another base follows: of the one before, nothing had differed any more. */
+static void replay_base(struct worktree *tree, const struct oid *commit)
+{
+	if (oid_is_set(&tree->overlay_base) && !oid_equal(&tree->overlay_base, commit))
+		overlay_forget_base(tree);
+	tree->overlay_base = *commit;
+}
+
 int overlay_replay(void *arg, const struct journal_frame *frame)
 {
 	struct worktree *tree = arg;
@@ -255,7 +263,7 @@ int overlay_replay(void *arg, const struct journal_frame *frame)
 
 	while ((rc = item_next(&cur, frame->items, tree->algo, &item)) == 1) {
 		if (item.type == ITEM_BASE)
-			tree->overlay_base = item.oid;
+			replay_base(tree, &item.oid);
 		else if (item.type == ITEM_ENTRY)
 			rc = replay_entry(tree, &item, frame);
 		else if (item.type == ITEM_NEXT_ID)

@@ -231,7 +231,8 @@ int worktree_start(struct worktree *tree, const struct oid *commit, struct err *
 
 	if (rc < 0)
 		return rc;
-	overlay_forget_base(tree);
+	if (tree->journal != NULL && !oid_equal(&tree->overlay_base, &tree->commit))
+		overlay_forget_base(tree);
 	rc = folder_read(tree, root, &want);
 	want_release(&want);
 	if (rc < 0)

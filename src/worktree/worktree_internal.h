@@ -99,8 +99,9 @@ int size_get(struct worktree *tree, struct node *node, pid_t pid, struct want *w
 
 int overlay_open(struct worktree *tree, const struct worktree_config *config, struct err *err)
 	__attribute__((warn_unused_result));
-/* Before anything of the base is read: what the journal says of another one is of no use,
- * as nothing differs: places of nodes that are other ones now, times of folders. */
+/* The base will be another commit, and nothing of it was read yet: what the journal said of
+ * the old one is of no use, as nothing differs: places of nodes that are other ones now,
+ * times of folders. */
 void overlay_forget_base(struct worktree *tree);
 /* The base is known: changes will be made to it. */
 int overlay_start(struct worktree *tree, struct err *err) __attribute__((warn_unused_result));
