@@ -119,18 +119,20 @@ class Harness:
 
 
 class Mount:
-    """A mount of url with the cache and state in home; `seconds` is what mounting took.
-    Use it in a `with`."""
+    """A mount of url with its state, and the cache if no other is given, in home;
+    `seconds` is what mounting took. Use it in a `with`."""
 
-    def __init__(self, env, url, home, limit_s):
+    def __init__(self, env, url, home, limit_s, cache=None, options=()):
         self.env, self.url, self.home, self.limit_s = env, url, home, limit_s
+        self.cache, self.options = cache or home + "/cache", options
         self.folder = os.path.join(home, "mnt")
         self.seconds = None
         os.makedirs(self.folder, exist_ok=True)
 
     def __enter__(self):
-        self.seconds = run([GIT_FS, "mount", "--cache-dir", self.home + "/cache", "--state-dir",
-                            self.home + "/state", self.url, self.folder], self.env, self.limit_s)
+        self.seconds = run([GIT_FS, "mount", *self.options, "--cache-dir", self.cache,
+                            "--state-dir", self.home + "/state", self.url, self.folder],
+                           self.env, self.limit_s)
         return self
 
     def __exit__(self, *_):
