@@ -37,9 +37,12 @@ def run(argv, env, limit_s, good=(0,)):
         status = child.returncode
         if status not in good:
             errors.seek(0)
-            words = errors.read().decode(errors="replace").strip().splitlines() or ["no words"]
-            raise Failure(f"exit {status} of {' '.join(argv[:3])}: {words[-1]}")
+            raise Failure(f"exit {status} of {' '.join(argv[:3])}: {last_line(errors.read())}")
         return seconds
+
+
+def last_line(words):
+    return (words.decode(errors="replace").strip().splitlines() or ["no words"])[-1]
 
 
 def wait_exactly(child, limit_s):
@@ -53,11 +56,11 @@ def output(argv, env, limit_s, good=(0,)):
     """What it prints, as a str."""
     try:
         done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, timeout=limit_s, check=False)
+                              stderr=subprocess.PIPE, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
         raise Failure(f"over {limit_s} s: {' '.join(argv[:3])}") from None
     if done.returncode not in good:
-        raise Failure(f"exit {done.returncode} of {' '.join(argv[:3])}")
+        raise Failure(f"exit {done.returncode} of {' '.join(argv[:3])}: {last_line(done.stderr)}")
     return done.stdout.decode(errors="replace")
 
 

@@ -8,6 +8,12 @@ What a row needs (files that are to be renamed) is there, and on the disk, befor
 clock starts. Nothing is synced in a row but by the program itself, so that most rows, on
 either side, end with their bytes in memory.
 
+ext4 passes over inodes that were deleted in the last five minutes, one by one (its
+recently_deleted()): near files that somebody has just taken away it creates others up to
+twenty times slower. So nothing is taken away before the end but the large files, and the
+attribute T (chattr(1)) of their parent puts each place where few folders are. What else
+was deleted on this disk is not in our hands: TMPDIR on a new filesystem is best.
+
 In the first run what a row left behind is compared, where it has to be the same."""
 import collections
 import functools
@@ -17,8 +23,9 @@ import random
 import subprocess
 import sys
 import tarfile
+import tempfile
 
-from lib import BUILD, TOP, Failure, Mount, filesystem, output, run, scratch
+from lib import BUILD, TOP, Failure, Mount, filesystem, output, run
 from rows import DIGEST, WORK, Row, Scenario
 
 FILES = 10000
@@ -27,6 +34,7 @@ SYNCS = 500
 TRANSACTIONS = 2000
 NPM = ("--offline", "--logs-max=0", "--ignore-scripts", "--no-audit", "--no-fund",
        "--no-update-notifier")
+FSOPS = BUILD + "/bench/fsops"
 
 # prepare(place) makes what is needed, work(place) gives the seconds; `same`: all places
 # look alike afterwards. part and wb_part are what is to be reached, ÷ the rival.
@@ -69,6 +77,7 @@ class Writing(Scenario):
         super().__init__(samples, repo, "write", limit_s)
         self.url = f"{self.harness.urls[0]}/{repo.name}.git"
         self.shared = f"{self.harness.folder}/write-{repo.name}"
+        self.places = f"{self.harness.folder}/places-{repo.name}"
         self.data, self.control = data, control
         self.rival = filesystem(self.harness.folder)
         self.title = f"{repo.name}, writing, beside {self.rival}"
@@ -83,7 +92,7 @@ class Writing(Scenario):
         return [
             Job("untar", f"tar -x of {self.repo.name}", nothing, self.untar("tree"), part=0.6),
             Job("untar-small", f"tar -x of {small}", nothing, self.untar("small"), part=0.6),
-            Job("reread", f"tar -c of {small}, just written", self.untar("small"),
+            Job("read-back", f"tar -c of {small}, just written", self.untar("small"),
                 lambda place: self.shell(WORK["tar"], work_folder(place))),
         ]
 
@@ -149,6 +158,9 @@ class Writing(Scenario):
         """The tars, a checkout, a cache with all contents, and npm's."""
         self.prepared = True
         os.mkdir(self.shared)
+        # Not every filesystem has it, or needs it.
+        os.mkdir(self.places)
+        self.run("chattr", "+T", self.places, good=(0, 1))
         self.run("git", "-C", self.repo.path, "archive", "-o", self.shared + "/tree.tar", "HEAD")
         small_tar(self.shared + "/small.tar")
         self.repo.checkout(self.shared + "/checkout")
@@ -186,7 +198,9 @@ class Writing(Scenario):
             part()
 
     def once(self, job, turn, place_in):
-        with scratch(self.harness) as home, place_in(home) as place:
+        home = tempfile.mkdtemp(prefix="bench.", dir=self.places)
+        self.run("sync")
+        with place_in(home) as place:
             place.settle()
             self.run("mkdir", work_folder(place))
             job.prepare(place)
@@ -195,6 +209,7 @@ class Writing(Scenario):
             memory = place.memory()
             if turn == 0 and job.same:
                 self.compare_left(job, place)
+            self.run("rm", "-f", work_folder(place) + "/file")
             return {"seconds": seconds, **memory}
 
     def compare_left(self, job, place):
@@ -210,8 +225,7 @@ class Writing(Scenario):
 
     def fsops(self, operation, name, *numbers, share=1):
         return lambda place: self.seconds_of(
-            f"{BUILD}/bench/fsops", operation, f"{work_folder(place)}/{name}",
-            *map(str, numbers)) / share
+            FSOPS, operation, f"{work_folder(place)}/{name}", *map(str, numbers)) / share
 
     def untar(self, name):
         return lambda place: self.run("tar", "-x", "--no-same-owner", "-f",
