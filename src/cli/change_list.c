@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -67,21 +68,6 @@ static bool take_mode(struct cursor *cur, uint32_t *out)
 	return true;
 }
 
-static int room_for_one(struct change_list *list)
-{
-	size_t room = list->room == 0 ? 64 : 2 * list->room;
-	struct path_change *items;
-
-	if (list->count < list->room)
-		return 0;
-	items = reallocarray(list->items, room, sizeof(*items));
-	if (items == NULL)
-		return -ENOMEM;
-	list->items = items;
-	list->room = room;
-	return 0;
-}
-
 static int take_change(struct change_list *list, const char *value)
 {
 	struct cursor cur = cursor_of(value, strlen(value));
@@ -95,7 +81,7 @@ static int take_change(struct change_list *list, const char *value)
 	    !cursor_literal(&cur, " ") || cur.left == 0)
 		return ERR_PROTOCOL;
 	change.contents = contents != 0;
-	ret = room_for_one(list);
+	ret = ARRAY_ROOM(list->items, list->room, list->count);
 	if (ret < 0)
 		return ret;
 	change.path = strndup((const char *)cur.ptr, cur.left);

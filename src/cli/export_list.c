@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/err.h"
 
 #define FILES_MAX (UINT64_C(1) << 32)
@@ -14,21 +15,6 @@ void export_list_release(struct export_list *list)
 		free(list->items[i].path);
 	free(list->items);
 	*list = (struct export_list)EXPORT_LIST_INIT;
-}
-
-static int room_for_one(struct export_list *list)
-{
-	size_t room = list->room == 0 ? 64 : 2 * list->room;
-	struct export_item *items;
-
-	if (list->count < list->room)
-		return 0;
-	items = reallocarray(list->items, room, sizeof(*items));
-	if (items == NULL)
-		return -ENOMEM;
-	list->items = items;
-	list->room = room;
-	return 0;
 }
 
 /* "100644 " */
@@ -75,7 +61,7 @@ int export_list_take(void *arg, const char *key, const char *value)
 		return ERR_PROTOCOL;
 	if (!take_mode(&cur, &item.mode) || !take_file(&cur, &item) || cur.left == 0)
 		return ERR_PROTOCOL;
-	ret = room_for_one(list);
+	ret = ARRAY_ROOM(list->items, list->room, list->count);
 	if (ret < 0)
 		return ret;
 	item.path = strndup((const char *)cur.ptr, cur.left);

@@ -22,7 +22,7 @@ enum mechanism {
 	MECH_EXPLICIT_INVAL,/* cached contents are dropped when we say so, not by mtime */
 	MECH_NEGATIVE,      /* names that do not exist are remembered */
 	MECH_CLONE_FD,      /* each worker reads a device descriptor of its own */
-	MECH_NO_CREATE,     /* create answered ENOSYS once: new files by mknod, which needs no release */
+	MECH_NO_CREATE,     /* create answered ENOSYS once: mknod needs no release */
 	MECH_KILLPRIV,      /* set-id bits are cleared here: saves a getxattr for each write */
 	MECH_TMPFILE,       /* O_TMPFILE */
 	MECH_WRITEBACK,     /* the kernel gathers writes; only where it was asked for */

@@ -162,13 +162,14 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)fi;
-	session_run(&(struct op){ .req = req, .run = run_getattr, .what_for = "getattr", .ino = ino });
+	session_run(
+		&(struct op){ .req = req, .run = run_getattr, .what_for = "getattr", .ino = ino });
 }
 
 static void do_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-	session_run(
-		&(struct op){ .req = req, .run = run_readlink, .what_for = "readlink", .ino = ino });
+	session_run(&(struct op){
+		.req = req, .run = run_readlink, .what_for = "readlink", .ino = ino });
 }
 
 static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,

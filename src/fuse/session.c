@@ -183,8 +183,10 @@ const struct request_marks *session_marks(void)
 static bool caller_in_group(const struct worktree_request *request, uint32_t gid)
 {
 	gid_t groups[GROUPS_MAX];
-	int count = request->uid == 0 ? 0 : fuse_req_getgroups(request->context, GROUPS_MAX, groups);
+	int count = 0;
 
+	if (request->uid != 0)
+		count = fuse_req_getgroups(request->context, GROUPS_MAX, groups);
 	for (int i = 0; i < count && i < GROUPS_MAX; i++)
 		if (groups[i] == gid)
 			return true;

@@ -62,8 +62,11 @@ void xattr_remove(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
 	if (refused(req))
 		return;
-	session_run(&(struct op){
-		.req = req, .run = run_remove, .what_for = "removexattr", .ino = ino, .name = name });
+	session_run(&(struct op){ .req = req,
+				  .run = run_remove,
+				  .what_for = "removexattr",
+				  .ino = ino,
+				  .name = name });
 }
 
 /* The answer to getxattr and listxattr: its length, or itself where there is room. */

@@ -38,14 +38,16 @@ struct worktree_new {
 /* A new file, folder, symlink or special file; looked up at once. `name` NULL: without a
  * name, for linkat(2) to give it one (O_TMPFILE). */
 int worktree_create(struct worktree *tree, const struct worktree_request *request, uint64_t parent,
-		    const char *name, const struct worktree_new *what, struct worktree_attr *out) __attribute__((warn_unused_result));
+		    const char *name, const struct worktree_new *what, struct worktree_attr *out)
+	__attribute__((warn_unused_result));
 int worktree_unlink(struct worktree *tree, const struct worktree_request *request, uint64_t parent,
 		    const char *name) __attribute__((warn_unused_result));
 int worktree_rmdir(struct worktree *tree, const struct worktree_request *request, uint64_t parent,
 		   const char *name) __attribute__((warn_unused_result));
 /* One more name; looked up at once. */
 int worktree_link(struct worktree *tree, const struct worktree_request *request, uint64_t id,
-		  uint64_t parent, const char *name, struct worktree_attr *out) __attribute__((warn_unused_result));
+		  uint64_t parent, const char *name, struct worktree_attr *out)
+	__attribute__((warn_unused_result));
 
 struct worktree_move {
 	uint64_t parent;
@@ -81,7 +83,8 @@ struct worktree_change {
 	struct timespec atime, mtime, ctime; /* tv_nsec UTIME_NOW: now */
 };
 int worktree_setattr(struct worktree *tree, const struct worktree_request *request, uint64_t id,
-		     const struct worktree_change *change, struct worktree_attr *out) __attribute__((warn_unused_result));
+		     const struct worktree_change *change, struct worktree_attr *out)
+	__attribute__((warn_unused_result));
 
 /* -ENODATA, -EEXIST, -ERANGE, -EOPNOTSUPP as xattr(7); `flags` XATTR_CREATE or _REPLACE. */
 struct worktree_xattr {

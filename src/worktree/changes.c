@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "git/hash.h"
 #include "git/tree.h"
 #include "worktree/worktree_internal.h"
@@ -80,20 +81,6 @@ struct gather {
 	size_t cap;
 };
 
-static int gather_room(struct gather *gather)
-{
-	if (gather->list.count < gather->cap)
-		return 0;
-	size_t cap = gather->cap == 0 ? 64 : gather->cap * 2;
-	struct difference *more = realloc(gather->list.items, cap * sizeof(*more));
-
-	if (more == NULL)
-		return -ENOMEM;
-	gather->list.items = more;
-	gather->cap = cap;
-	return 0;
-}
-
 static uint32_t git_mode(const struct node *node, const struct meta *meta)
 {
 	if (S_ISDIR(node->type))
@@ -111,7 +98,7 @@ static int gather_add(struct gather *gather, enum difference_kind kind, const st
 {
 	const struct node *node = kind == DIFFERENCE_DELETED ? NULL : entry->node;
 	struct difference item = { .kind = kind };
-	int rc = gather_room(gather);
+	int rc = ARRAY_ROOM(gather->list.items, gather->cap, gather->list.count);
 
 	if (rc == 0)
 		rc = entry_path(entry, node == NULL, &item.path);
@@ -437,7 +424,7 @@ static int split_rename(struct difference *item, enum difference_kind kind,
 {
 	struct difference deleted = { .kind = DIFFERENCE_DELETED, .path = item->old_path,
 				      .old_mode = item->old_mode, .old_oid = item->old_oid };
-	int rc = gather_room(more);
+	int rc = ARRAY_ROOM(more->list.items, more->cap, more->list.count);
 
 	if (rc < 0)
 		return rc;

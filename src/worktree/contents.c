@@ -89,7 +89,8 @@ static int append_write(struct worktree *tree, const struct worktree_request *re
 	if (rc == 0)
 		rc = item_meta(&frame, id, meta);
 	if (rc == 0)
-		rc = item_write(&frame, id, write->offset, write->len, replaces ? WRITE_REPLACES : 0);
+		rc = item_write(&frame, id, write->offset, write->len,
+				replaces ? WRITE_REPLACES : 0);
 	if (rc == 0)
 		rc = frame_append_data(tree, request, &frame, data, JOURNAL_NORMAL, &place);
 	if (rc < 0)
@@ -182,13 +183,17 @@ static int write_locked(struct worktree *tree, const struct worktree_request *re
 			rc = contents_copy_up(tree, local, &meta);
 		}
 	}
-	if (rc == 0 && meta.contents == CONTENTS_LOG && end > CONTENTS_LOG_MAX)
+	bool large = meta.contents == CONTENTS_LOG && end > CONTENTS_LOG_MAX;
+
+	if (rc == 0 && large && meta.size > 0)
 		rc = contents_spill(tree, local, &meta);
 	if (rc < 0)
 		return rc;
 	touch(&meta);
 	if (write->kill_setid)
 		meta_kill_setid(request, &meta);
+	if (large && meta.size == 0) /* also where the base's contents are void */
+		return contents_write_new(tree, request, local, &meta, write);
 	if (meta.contents == CONTENTS_LOG)
 		return write_log(tree, request, local, &meta, write);
 	return write_file(tree, request, local, &meta, write);

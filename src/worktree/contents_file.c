@@ -145,6 +145,31 @@ static int into_file(struct worktree *tree, struct local *local, struct meta *me
 	return 0;
 }
 
+int contents_write_new(struct worktree *tree, const struct worktree_request *request,
+		       struct local *local, struct meta *meta, const struct worktree_write *write)
+{
+	struct datafile *file;
+
+	meta->contents = CONTENTS_FILE;
+	meta->size = write->offset + write->len;
+	meta->file++;
+	int rc = datafile_create(tree->files, local->node->id, meta->file, &file);
+
+	if (rc < 0)
+		return rc;
+	rc = io_pwrite(file->fd, write->data, write->len, write->offset);
+	FAILPOINT("contents.file.begun");
+	if (rc == 0)
+		rc = contents_record(tree, request, local, meta, JOURNAL_NORMAL);
+	if (rc < 0)
+		(void)!io_truncate(file->fd, 0); /* the next one takes its place */
+	else
+		contents_set_unsynced(tree, local, true);
+	datafile_put(tree->files, file);
+	local->version++;
+	return rc;
+}
+
 static int fill_from_log(struct worktree *tree, struct local *local, int fd, uint64_t size)
 {
 	uint8_t whole[CONTENTS_LOG_MAX];
@@ -155,9 +180,7 @@ static int fill_from_log(struct worktree *tree, struct local *local, int fd, uin
 
 int contents_spill(struct worktree *tree, struct local *local, struct meta *meta)
 {
-	bool empty = meta->size == 0; /* also where the base's contents are void */
-
-	return into_file(tree, local, meta, empty ? NULL : fill_from_log);
+	return into_file(tree, local, meta, meta->size == 0 ? NULL : fill_from_log);
 }
 
 static int fill_from_store(struct worktree *tree, struct local *local, int fd, uint64_t size)
@@ -296,15 +319,35 @@ static int mark(struct worktree *tree, struct local *local)
 	return rc;
 }
 
+bool contents_need_sync(const struct local *local)
+{
+	return local->changed && local->meta.contents == CONTENTS_FILE && !local->lost &&
+	       (local->unsynced || local->syncing > 0 || !local->marked);
+}
+
+static int sync_file(struct worktree *tree, struct datafile *file)
+{
+	WITH_LOCK(&file->syncing);
+	int rc = overlay_writable(tree); /* another's sync of it may have failed just now */
+
+	if (rc < 0)
+		return rc;
+	rc = FAILPOINT_ERR("contents.file.sync");
+	if (rc == 0)
+		rc = io_sync_data(file->fd);
+	if (rc == 0)
+		rc = datafiles_sync_names(tree->files);
+	return rc < 0 ? overlay_fail(tree, rc) : 0;
+}
+
 int contents_sync(struct worktree *tree, struct local *local)
 {
 	struct datafile *file;
 
 	pthread_mutex_lock(&local->lock);
-	bool needed = local->changed && local->meta.contents == CONTENTS_FILE && !local->lost &&
-		      (local->unsynced || local->syncing > 0 || !local->marked);
+	bool needed = contents_need_sync(local);
 	uint32_t number = local->meta.file;
-	int rc = needed ? datafile_get(tree->files, local->node->id, number, &file) : 0;
+	int rc = needed ? contents_datafile(tree, local, &local->meta, &file) : 0;
 
 	if (needed && rc == 0) {
 		local->syncing++;
@@ -314,21 +357,15 @@ int contents_sync(struct worktree *tree, struct local *local)
 	pthread_mutex_unlock(&local->lock);
 	if (!needed || rc < 0)
 		return rc;
-	rc = FAILPOINT_ERR("contents.file.sync");
-	if (rc == 0)
-		rc = io_sync_data(file->fd);
-	if (rc == 0)
-		rc = datafiles_sync_names(tree->files);
+	rc = sync_file(tree, file);
 	FAILPOINT("contents.file.synced");
 	datafile_put(tree->files, file);
 	WITH_LOCK(&local->lock);
 	local->syncing--;
 	atomic_fetch_sub(&tree->syncing, 1);
-	if (rc < 0)
-		return overlay_fail(tree, rc);
-	if (local->marked || !local->changed || local->meta.contents != CONTENTS_FILE ||
-	    local->meta.file != number)
-		return 0;
+	if (rc < 0 || local->marked || !local->changed ||
+	    local->meta.contents != CONTENTS_FILE || local->meta.file != number)
+		return rc;
 	return mark(tree, local);
 }
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/failpoint.h"
 #include "base/io.h"
 #include "base/threads.h"
@@ -78,6 +79,7 @@ static void file_free(struct datafile *file)
 	if (file == NULL)
 		return;
 	io_close(&file->fd);
+	pthread_mutex_destroy(&file->syncing);
 	free(file);
 }
 
@@ -148,11 +150,12 @@ static int file_open(struct datafiles *files, uint64_t id, uint32_t number, int 
 	name_of(id, number, name);
 	file->id = id;
 	file->number = number;
+	pthread_mutex_init(&file->syncing, NULL);
 	file->fd = io_open(files->dir_fd, name, files->read_only ? O_RDONLY : O_RDWR | flags, 0600);
 	if (file->fd < 0) {
 		int rc = file->fd;
 
-		free(file);
+		file_free(file);
 		return rc;
 	}
 	insert(files, file);
@@ -217,15 +220,8 @@ static void forget_slot(struct datafiles *files, uint64_t id, uint32_t number)
 int datafile_retire(struct datafiles *files, uint64_t id, uint32_t number, uint64_t lsn)
 {
 	WITH_LOCK(&files->lock);
-	if (files->retired_count == files->retired_cap) {
-		size_t cap = files->retired_cap == 0 ? 64 : files->retired_cap * 2;
-		struct retired *more = realloc(files->retired, cap * sizeof(*more));
-
-		if (more == NULL)
-			return -ENOMEM;
-		files->retired = more;
-		files->retired_cap = cap;
-	}
+	if (ARRAY_ROOM(files->retired, files->retired_cap, files->retired_count) < 0)
+		return -ENOMEM;
 	files->retired[files->retired_count++] =
 		(struct retired){ .id = id, .lsn = lsn, .number = number };
 	return 0;

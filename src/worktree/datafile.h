@@ -8,6 +8,7 @@
 #ifndef GIT_FS_WORKTREE_DATAFILE_H
 #define GIT_FS_WORKTREE_DATAFILE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +21,8 @@ struct datafile {
 	uint64_t id;
 	uint32_t number;
 	unsigned refs; /* guarded by the set's lock; one is the set's own */
+	pthread_mutex_t syncing; /* held by who syncs it, before every lock of the set: a failure
+				  * is told to one only, and the others have to hear of it */
 };
 
 int datafiles_open(struct datafiles **out, const char *dir, bool read_only, struct err *err)

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "worktree/changes.h"
 #include "worktree/names.h"
 
@@ -41,27 +42,11 @@ static void plan_release(struct plan *plan)
 	free(plan->nodes);
 }
 
-static int grow(void *array_in_out, size_t count, size_t *cap, size_t size)
-{
-	void **array = array_in_out;
-
-	if (count < *cap)
-		return 0;
-	size_t more = *cap == 0 ? 64 : *cap * 2;
-	void *grown = realloc(*array, more * size);
-
-	if (grown == NULL)
-		return -ENOMEM;
-	*array = grown;
-	*cap = more;
-	return 0;
-}
-
 static int plan_entry(struct plan *plan, struct entry *entry)
 {
 	if (entry == NULL || !entry->local || entry->planned)
 		return 0;
-	int rc = grow(&plan->entries, plan->count, &plan->cap, sizeof(*plan->entries));
+	int rc = ARRAY_ROOM(plan->entries, plan->cap, plan->count);
 
 	if (rc < 0)
 		return rc;
@@ -77,7 +62,7 @@ static int plan_node(struct plan *plan, struct node *node)
 	for (size_t i = 0; i < plan->nodes_count; i++)
 		if (plan->nodes[i] == node)
 			return 0;
-	int rc = grow(&plan->nodes, plan->nodes_count, &plan->nodes_cap, sizeof(*plan->nodes));
+	int rc = ARRAY_ROOM(plan->nodes, plan->nodes_cap, plan->nodes_count);
 
 	if (rc == 0)
 		plan->nodes[plan->nodes_count++] = node;

@@ -26,11 +26,20 @@
 #define TIME_LEN 16
 #define META_LEN (8 + 6 * 4 + 2 * 8 + 3 * TIME_LEN)
 
+struct item_head {
+	enum item_type type;
+	uint8_t flags;
+	size_t name_len;
+	size_t body_len; /* bytes that follow the head */
+	size_t later;    /* the last of them, which the caller brings */
+};
+
 /* Room for the item and its head, written; *body_out is where the rest goes. */
-static int begin(struct buf *frame, enum item_type type, uint8_t flags, size_t name_len,
-		 size_t body_len, size_t room, uint8_t **body_out)
+static int begin(struct buf *frame, const struct item_head *head, uint8_t **body_out)
 {
-	if (name_len > UINT16_MAX || body_len > ITEM_BODY_MAX)
+	size_t room = head->body_len - head->later;
+
+	if (head->name_len > UINT16_MAX || head->body_len > ITEM_BODY_MAX)
 		return ERR_LIMIT;
 	int rc = buf_reserve(frame, ITEM_HEAD_LEN + room);
 
@@ -38,10 +47,10 @@ static int begin(struct buf *frame, enum item_type type, uint8_t flags, size_t n
 		return rc;
 	uint8_t *to = frame->data + frame->len;
 
-	to[0] = (uint8_t)type;
-	to[1] = flags;
-	put_le16(to + 2, (uint16_t)name_len);
-	put_le32(to + 4, (uint32_t)body_len);
+	to[0] = (uint8_t)head->type;
+	to[1] = head->flags;
+	put_le16(to + 2, (uint16_t)head->name_len);
+	put_le32(to + 4, (uint32_t)head->body_len);
 	*body_out = to + ITEM_HEAD_LEN;
 	frame->len += ITEM_HEAD_LEN + room;
 	return 0;
@@ -51,7 +60,7 @@ int item_base(struct buf *frame, const struct oid *commit)
 {
 	size_t len = oid_raw_len(commit);
 	uint8_t *to;
-	int rc = begin(frame, ITEM_BASE, 0, 0, len, len, &to);
+	int rc = begin(frame, &(struct item_head){ .type = ITEM_BASE, .body_len = len }, &to);
 
 	if (rc == 0)
 		memcpy(to, commit->hash, len);
@@ -63,7 +72,11 @@ int item_anchor(struct buf *frame, const struct item *anchor)
 	size_t oid_len = oid_raw_len(&anchor->oid);
 	size_t len = 28 + oid_len + anchor->name_len;
 	uint8_t *to;
-	int rc = begin(frame, ITEM_ANCHOR, 0, anchor->name_len, len, len, &to);
+	int rc = begin(frame,
+		       &(struct item_head){ .type = ITEM_ANCHOR,
+					    .name_len = anchor->name_len,
+					    .body_len = len },
+		       &to);
 
 	if (rc < 0)
 		return rc;
@@ -87,7 +100,7 @@ static uint8_t *put_time(uint8_t *to, const struct timespec *time)
 int item_meta(struct buf *frame, uint64_t id, const struct meta *meta)
 {
 	uint8_t *to;
-	int rc = begin(frame, ITEM_META, 0, 0, META_LEN, META_LEN, &to);
+	int rc = begin(frame, &(struct item_head){ .type = ITEM_META, .body_len = META_LEN }, &to);
 
 	if (rc < 0)
 		return rc;
@@ -109,7 +122,10 @@ int item_meta(struct buf *frame, uint64_t id, const struct meta *meta)
 int item_times(struct buf *frame, uint64_t id, const struct meta *meta)
 {
 	uint8_t *to;
-	int rc = begin(frame, ITEM_TIMES, 0, 0, 8 + 2 * TIME_LEN, 8 + 2 * TIME_LEN, &to);
+	int rc = begin(frame,
+		       &(struct item_head){ .type = ITEM_TIMES,
+					    .body_len = 8 + 2 * TIME_LEN },
+		       &to);
 
 	if (rc < 0)
 		return rc;
@@ -122,7 +138,12 @@ int item_entry(struct buf *frame, const struct item *entry)
 {
 	size_t len = 16 + entry->name_len;
 	uint8_t *to;
-	int rc = begin(frame, ITEM_ENTRY, entry->flags, entry->name_len, len, len, &to);
+	int rc = begin(frame,
+		       &(struct item_head){ .type = ITEM_ENTRY,
+					    .flags = entry->flags,
+					    .name_len = entry->name_len,
+					    .body_len = len },
+		       &to);
 
 	if (rc < 0)
 		return rc;
@@ -135,7 +156,12 @@ int item_entry(struct buf *frame, const struct item *entry)
 int item_write(struct buf *frame, uint64_t id, uint64_t offset, size_t data_len, uint8_t flags)
 {
 	uint8_t *to;
-	int rc = begin(frame, ITEM_WRITE, flags, 0, 16 + data_len, 16, &to);
+	int rc = begin(frame,
+		       &(struct item_head){ .type = ITEM_WRITE,
+					    .flags = flags,
+					    .body_len = 16 + data_len,
+					    .later = data_len },
+		       &to);
 
 	if (rc < 0)
 		return rc;
@@ -148,7 +174,7 @@ int item_target(struct buf *frame, uint64_t id, const char *target)
 {
 	size_t len = strlen(target);
 	uint8_t *to;
-	int rc = begin(frame, ITEM_TARGET, 0, 0, 8 + len, 8 + len, &to);
+	int rc = begin(frame, &(struct item_head){ .type = ITEM_TARGET, .body_len = 8 + len }, &to);
 
 	if (rc < 0)
 		return rc;
@@ -161,7 +187,12 @@ int item_xattr(struct buf *frame, const struct item *xattr)
 {
 	size_t len = 8 + xattr->name_len + xattr->data_len;
 	uint8_t *to;
-	int rc = begin(frame, ITEM_XATTR, xattr->flags, xattr->name_len, len, len, &to);
+	int rc = begin(frame,
+		       &(struct item_head){ .type = ITEM_XATTR,
+					    .flags = xattr->flags,
+					    .name_len = xattr->name_len,
+					    .body_len = len },
+		       &to);
 
 	if (rc < 0)
 		return rc;
@@ -175,7 +206,7 @@ int item_xattr(struct buf *frame, const struct item *xattr)
 int item_of_id(struct buf *frame, enum item_type type, uint64_t id)
 {
 	uint8_t *to;
-	int rc = begin(frame, type, 0, 0, 8, 8, &to);
+	int rc = begin(frame, &(struct item_head){ .type = type, .body_len = 8 }, &to);
 
 	if (rc == 0)
 		put_le64(to, id);

@@ -47,6 +47,8 @@ static struct segment *active_locked(struct journal *journal)
 static int boot_id_read(struct journal *journal, const char *path, struct err *err)
 {
 	AUTO_BUF struct buf text = BUF_INIT_MAX(256);
+
+	path = path != NULL ? path : BOOT_ID_PATH;
 	int rc = io_read_file(AT_FDCWD, path, &text);
 
 	if (rc < 0)
@@ -158,9 +160,7 @@ int journal_open(struct journal **out, const struct journal_config *config,
 	if (rc < 0)
 		rc = err_sys(err, -rc, "cannot open the journal in %s", config->dir);
 	if (rc == 0)
-		rc = boot_id_read(journal,
-				  config->boot_id_path != NULL ? config->boot_id_path : BOOT_ID_PATH,
-				  err);
+		rc = boot_id_read(journal, config->boot_id_path, err);
 	if (rc == 0)
 		rc = journal_recover(journal, replay, arg, recovery, err);
 	if (rc == 0 && !config->read_only) {
@@ -216,17 +216,14 @@ int journal_room(struct journal *journal, size_t len)
 	return room_locked(journal, len, JOURNAL_NORMAL);
 }
 
-static int append_locked(struct journal *journal, struct buf *frame, const void *data,
-			 size_t data_len, uint64_t unique)
+static int append_locked(struct journal *journal, struct buf *frame, struct iovec data,
+			 uint64_t unique)
 {
 	struct segment *segment = active_locked(journal);
 	uint8_t *head = frame->data;
-	size_t len = frame->len + data_len;
+	size_t len = frame->len + data.iov_len;
 	uint32_t crc;
-	struct iovec iov[2] = {
-		{ .iov_base = head, .iov_len = frame->len },
-		{ .iov_base = (void *)(uintptr_t)data, .iov_len = data_len },
-	};
+	struct iovec iov[2] = { { .iov_base = head, .iov_len = frame->len }, data };
 
 	put_le64(head, segment->mark);
 	put_le32(head + 12, (uint32_t)len);
@@ -234,18 +231,18 @@ static int append_locked(struct journal *journal, struct buf *frame, const void 
 	put_le64(head + 24, unique);
 	put_le64(head + 32, journal->synced_lsn);
 	crc = crc32_of(0, head + 12, frame->len - 12);
-	if (data_len > 0)
-		crc = crc32_of(crc, data, data_len);
+	if (data.iov_len > 0)
+		crc = crc32_of(crc, data.iov_base, data.iov_len);
 	put_le32(head + 8, crc);
 	int rc = FAILPOINT_ERR("journal.write");
 
-	return rc == 0 ? io_pwritev(segment->fd, iov, data_len > 0 ? 2 : 1, segment->used) : rc;
+	return rc == 0 ? io_pwritev(segment->fd, iov, data.iov_len > 0 ? 2 : 1, segment->used) : rc;
 }
 
-int journal_append(struct journal *journal, struct buf *frame, const void *data, size_t data_len,
+int journal_append(struct journal *journal, struct buf *frame, struct iovec data,
 		   uint64_t unique, enum journal_need need, struct journal_place *out)
 {
-	size_t len = frame->len + data_len;
+	size_t len = frame->len + data.iov_len;
 
 	if (len > JOURNAL_FRAME_MAX)
 		return ERR_LIMIT;
@@ -253,7 +250,7 @@ int journal_append(struct journal *journal, struct buf *frame, const void *data,
 	int rc = room_locked(journal, len, need);
 
 	if (rc == 0)
-		rc = append_locked(journal, frame, data, data_len, unique);
+		rc = append_locked(journal, frame, data, unique);
 	if (rc < 0)
 		return rc;
 	struct segment *segment = active_locked(journal);

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -83,7 +84,7 @@ enum journal_need {
 /* Appends `frame`: JOURNAL_HEAD_LEN bytes to be filled in, then items; then
  * `data`, the end of the last item. When it returns 0 the frame survives this
  * process. -ENOSPC, -EDQUOT, -EIO: nothing was appended. */
-int journal_append(struct journal *journal, struct buf *frame, const void *data, size_t data_len,
+int journal_append(struct journal *journal, struct buf *frame, struct iovec data,
 		   uint64_t unique, enum journal_need need, struct journal_place *out)
 	__attribute__((warn_unused_result));
 /* Whether a normal frame of `len` bytes would find room: for what is to be known

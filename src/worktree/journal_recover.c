@@ -28,6 +28,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/failpoint.h"
 #include "base/io.h"
 #include "git/zstream.h"
@@ -85,16 +86,7 @@ void journal_segment_discard(struct journal *journal, struct segment *segment)
 
 int journal_segments_room(struct journal *journal)
 {
-	if (journal->count < journal->cap)
-		return 0;
-	size_t cap = journal->cap == 0 ? 16 : journal->cap * 2;
-	struct segment **more = realloc(journal->segments, cap * sizeof(struct segment *));
-
-	if (more == NULL)
-		return -ENOMEM;
-	journal->segments = more;
-	journal->cap = cap;
-	return 0;
+	return ARRAY_ROOM(journal->segments, journal->cap, journal->count);
 }
 
 int journal_segment_create(struct journal *journal, uint64_t number, struct segment **out)
@@ -129,7 +121,8 @@ int journal_segment_create(struct journal *journal, uint64_t number, struct segm
 }
 
 /* ERR_CORRUPT: the head is bad; ERR_UNSUPPORTED: it is whole, of another kind. */
-static int head_parse(const struct journal *journal, struct segment *segment, const struct buf *data)
+static int head_parse(const struct journal *journal, struct segment *segment,
+		      const struct buf *data)
 {
 	struct cursor cur = cursor_of(data->data, data->len);
 	const uint8_t *boot;

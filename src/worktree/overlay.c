@@ -240,7 +240,7 @@ int frame_append_data(struct worktree *tree, const struct worktree_request *requ
 	int rc = FAILPOINT_ERR("overlay.append");
 
 	if (rc == 0)
-		rc = journal_append(tree->journal, frame, data.iov_base, data.iov_len,
+		rc = journal_append(tree->journal, frame, data,
 				    request != NULL ? request->unique : 0, need, out);
 	FAILPOINT("overlay.appended");
 	return rc;

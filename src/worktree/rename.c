@@ -223,9 +223,30 @@ static int rename_locked(struct worktree *tree, const struct worktree_request *r
 	return rc;
 }
 
-/* Finds both names, checks, renames. */
+/* A file that takes the place of another has to be durable before the record of its new
+ * name is: after a crash there are the old contents or the new ones. In an exchange both
+ * do. The one that is not; NULL: all are. */
+static struct local *not_durable(const struct renaming *move)
+{
+	struct node *const nodes[2] = { move->node, move->exchange ? move->other : NULL };
+
+	for (size_t i = 0; i < 2 && move->other != NULL; i++) {
+		struct local *local = nodes[i] != NULL ? nodes[i]->local : NULL;
+
+		if (local == NULL)
+			continue;
+		WITH_LOCK(&local->lock);
+		if (contents_need_sync(local))
+			return local;
+	}
+	return NULL;
+}
+
+/* Finds both names, checks, renames. Where something has to be synced before, *sync_out
+ * is set and nothing done. */
 static int rename_in(struct worktree *tree, const struct worktree_request *request,
-		     struct renaming *move, const struct worktree_move *names)
+		     struct renaming *move, const struct worktree_move *names,
+		     struct local **sync_out)
 {
 	move->from = entry_find(&tree->index, move->from_folder, names->name, strlen(names->name));
 	move->node = move->from != NULL ? move->from->node : NULL;
@@ -236,35 +257,14 @@ static int rename_in(struct worktree *tree, const struct worktree_request *reque
 		return rc;
 	move->other = move->to->node;
 	rc = check_rename(move, names->flags);
-	if (rc == 0 && move->other != move->node) /* two names of one file: nothing happens */
-		rc = rename_locked(tree, request, move);
+	if (rc == 0 && move->other != move->node) { /* two names of one file: nothing happens */
+		*sync_out = not_durable(move);
+		if (*sync_out == NULL)
+			rc = rename_locked(tree, request, move);
+	}
 	free(move->made);
 	move->made = NULL;
 	return rc;
-}
-
-/* A file that takes the place of another is made durable before its new name can
- * be: after a crash there are the old contents or the new ones. In an exchange both do. */
-static int sync_before_replacing(struct worktree *tree, const struct renaming *move,
-				 const struct worktree_move *names)
-{
-	struct local *local = NULL;
-	struct local *other = NULL;
-
-	pthread_rwlock_rdlock(&tree->lock);
-	struct entry *from = entry_find(&tree->index, move->from_folder, names->name,
-					strlen(names->name));
-	struct entry *to = entry_find(&tree->index, move->to_folder, names->new_name,
-				      strlen(names->new_name));
-
-	if (from != NULL && from->node != NULL && to != NULL && to->node != NULL) {
-		local = from->node->local;
-		other = (names->flags & RENAME_EXCHANGE) != 0 ? to->node->local : NULL;
-	}
-	pthread_rwlock_unlock(&tree->lock);
-	int rc = local != NULL ? contents_sync(tree, local) : 0;
-
-	return rc == 0 && other != NULL ? contents_sync(tree, other) : rc;
 }
 
 int worktree_rename(struct worktree *tree, const struct worktree_request *request,
@@ -281,14 +281,18 @@ int worktree_rename(struct worktree *tree, const struct worktree_request *reques
 	if ((names->flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0 ||
 	    names->flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
-	rc = sync_before_replacing(tree, &move, names);
 	while (rc == 0) {
+		struct local *sync = NULL;
+
 		pthread_rwlock_wrlock(&tree->lock);
-		rc = rename_in(tree, request, &move, names);
+		rc = rename_in(tree, request, &move, names, &sync);
 		pthread_rwlock_unlock(&tree->lock);
-		if (rc != ERR_AGAIN)
+		if (rc == ERR_AGAIN)
+			rc = folder_read(tree, move.other, request->want);
+		else if (rc == 0 && sync != NULL)
+			rc = contents_sync(tree, sync); /* the kernel holds both nodes */
+		else
 			return rc;
-		rc = folder_read(tree, move.other, request->want);
 	}
 	return rc;
 }

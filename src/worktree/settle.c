@@ -202,7 +202,12 @@ static int settle_file(struct worktree *tree, struct local *local)
 {
 	struct datafile *file;
 
-	if (!local->changed || local->meta.contents != CONTENTS_FILE)
+	if (local->changed && local->meta.contents == CONTENTS_BASE && local->node->kind == 0) {
+		local->meta.contents = CONTENTS_FILE; /* nobody knows any more which */
+		local->lost = true;
+		condemn(tree, local);
+	}
+	if (!local->changed || local->meta.contents != CONTENTS_FILE || local->lost)
 		return 0;
 	if (tree->recovery.other_boot && !local->marked && local->before != CONTENTS_NONE) {
 		revert(tree, local);

@@ -64,11 +64,10 @@ int worktree_sync(struct worktree *tree)
 
 	if (rc == 0)
 		rc = sync_files(tree);
-	if (rc == 0)
-		rc = journal_sync(tree->journal);
-	if (rc < 0 && atomic_load(&tree->failed) == 0 && rc != -ENOMEM)
-		rc = overlay_fail(tree, rc);
-	return rc;
+	if (rc < 0)
+		return rc;
+	rc = journal_sync(tree->journal);
+	return rc < 0 ? overlay_fail(tree, rc) : 0;
 }
 
 static int remove_retired(struct worktree *tree)

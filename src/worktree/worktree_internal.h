@@ -173,6 +173,10 @@ int contents_copy_up(struct worktree *tree, struct local *local, struct meta *me
 /* From the journal to a data file, recorded at once. */
 int contents_spill(struct worktree *tree, struct local *local, struct meta *meta)
 	__attribute__((warn_unused_result));
+/* Writes to a file of which nothing is left or was there, in one step. */
+int contents_write_new(struct worktree *tree, const struct worktree_request *request,
+		       struct local *local, struct meta *meta, const struct worktree_write *write)
+	__attribute__((warn_unused_result));
 /* meta->size becomes `size`; what has to be done before the record is done. */
 int contents_resize(struct worktree *tree, struct local *local, struct meta *meta, uint64_t size)
 	__attribute__((warn_unused_result));
@@ -196,6 +200,8 @@ int contents_datafile(struct worktree *tree, const struct local *local, const st
 		      struct datafile **out) __attribute__((warn_unused_result));
 /* Whether the data file waits to be synced; counted. */
 void contents_set_unsynced(struct worktree *tree, struct local *local, bool unsynced);
+/* Whether there is a data file that may not be durable. */
+bool contents_need_sync(const struct local *local);
 /* Syncs the data file, and records that. Takes the local's lock. */
 int contents_sync(struct worktree *tree, struct local *local) __attribute__((warn_unused_result));
 /* Clears set-id bits as a write by a caller without CAP_FSETID does. */

@@ -130,8 +130,10 @@ static inline int append_text(struct journal *journal, const char *text, uint64_
 	frame.len = JOURNAL_HEAD_LEN;
 	if (buf_append(&frame, text, first) < 0)
 		return -ENOMEM;
-	return journal_append(journal, &frame, text + first, len - first, unique, need,
-			      out != NULL ? out : &place);
+	struct iovec rest = { .iov_base = (void *)(uintptr_t)(text + first),
+			      .iov_len = len - first };
+
+	return journal_append(journal, &frame, rest, unique, need, out != NULL ? out : &place);
 }
 
 static inline struct journal_place append(struct journal_fixture *fix, const char *text)

@@ -181,7 +181,8 @@ static void overlays_say_whose_they_are(void **state)
 
 static void bad_overlays_are_refused(void **state)
 {
-	static const char with_nul[] = "repository=a\0\nref=b\noverlay=c\nmount_point=d\nhash=sha1\n";
+	static const char with_nul[] =
+		"repository=a\0\nref=b\noverlay=c\nmount_point=d\nhash=sha1\n";
 	static const char *const texts[] = {
 		"repository=a\nref=b\noverlay=c\nmount_point=d\nhash=md5\n",
 		"repository=a\nref=b\noverlay=c\nmount_point=d\n",

@@ -210,7 +210,9 @@ static void two_dashes_part_the_operands(void **state)
 		bool dashes;
 	} cases[] = {
 		{ "", 0, 0, false },           { "a b", 2, 2, false },    { "-- a b", 2, 0, true },
-		{ "a -- b c", 3, 1, true },    { "a --", 1, 1, true },    { "a -- -- b", 3, 1, true },
+		{ "a -- b c", 3, 1, true },
+		{ "a --", 1, 1, true },
+		{ "a -- -- b", 3, 1, true },
 	};
 
 	(void)state;

@@ -86,7 +86,8 @@ static void test_segments_rotate(void **state)
 	assert_int_equal(buf_reserve(&large, 5000), 0);
 	memset(large.data, 'x', 5000);
 	large.len = 5000;
-	assert_int_equal(journal_append(fix.journal, &large, NULL, 0, 0, JOURNAL_NORMAL, &place),
+	assert_int_equal(journal_append(fix.journal, &large, (struct iovec){ .iov_len = 0 }, 0,
+					JOURNAL_NORMAL, &place),
 			 0);
 	assert_int_equal(journal_read(fix.journal, place.segment, place.offset + 4999, &byte, 1),
 			 0);
@@ -96,7 +97,9 @@ static void test_segments_rotate(void **state)
 	assert_int_equal(fix.count, 201);
 	expect_numbers(&fix, 0, 0, 200);
 	large.len = JOURNAL_FRAME_MAX; /* refused by its length alone */
-	assert_int_equal(journal_append(fix.journal, &large, "x", 1, 0, JOURNAL_NORMAL, &place),
+	assert_int_equal(journal_append(fix.journal, &large,
+					(struct iovec){ .iov_base = &byte, .iov_len = 1 }, 0,
+					JOURNAL_NORMAL, &place),
 			 ERR_LIMIT);
 	large.len = 5000;
 	journal_fixture_release(&fix);
@@ -231,7 +234,8 @@ static void append_fails(const char *rules, int error)
 	uint64_t before = stats_of(&fix).last_lsn;
 
 	assert_int_equal(failpoint_set(rules), 0);
-	assert_int_equal(journal_append(fix.journal, &large, NULL, 0, 0, JOURNAL_NORMAL, &place),
+	assert_int_equal(journal_append(fix.journal, &large, (struct iovec){ .iov_len = 0 }, 0,
+					JOURNAL_NORMAL, &place),
 			 error);
 	assert_int_equal(failpoint_set(NULL), 0);
 	assert_int_equal(stats_of(&fix).last_lsn, before);

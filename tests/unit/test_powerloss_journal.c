@@ -125,8 +125,10 @@ static int append(struct journal *journal, uint64_t lsn, uint64_t era)
 	/* Odd ones in two pieces. */
 	frame.len = JOURNAL_HEAD_LEN + (lsn % 2 != 0 ? 16 : len);
 	memcpy(frame.data + JOURNAL_HEAD_LEN, contents, frame.len - JOURNAL_HEAD_LEN);
-	rc = journal_append(journal, &frame, contents + 16, lsn % 2 != 0 ? len - 16 : 0, lsn,
-			    JOURNAL_NORMAL, &place);
+	rc = journal_append(journal, &frame,
+			    (struct iovec){ .iov_base = contents + 16,
+					    .iov_len = lsn % 2 != 0 ? len - 16 : 0 },
+			    lsn, JOURNAL_NORMAL, &place);
 	if (rc == 0 && place.lsn != lsn)
 		rc = -EINVAL;
 	return rc;
