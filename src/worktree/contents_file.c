@@ -63,14 +63,15 @@ void contents_apply(struct worktree *tree, struct local *local, const struct met
 	struct meta old = overlay_meta(tree, local);
 
 	local_recorded(local, place);
-	if (old.contents == CONTENTS_FILE && meta->contents != CONTENTS_FILE) {
+	if (old.contents == CONTENTS_FILE &&
+	    (meta->contents != CONTENTS_FILE || meta->file != old.file)) {
 		contents_set_unsynced(tree, local, false);
 		/* Without memory it stays until the next cold start sweeps it away. */
 		(void)!datafile_retire(tree->files, local->node->id, old.file, place->lsn);
 	}
 	local_set_meta(local, meta);
 	if (old.contents != CONTENTS_FILE || meta->contents != CONTENTS_FILE ||
-	    meta->size >= old.size)
+	    meta->file != old.file || meta->size >= old.size)
 		return;
 	struct datafile *file;
 	int rc = datafile_get(tree->files, local->node->id, meta->file, &file);
@@ -254,6 +255,61 @@ int contents_copy_up(struct worktree *tree, struct local *local, struct meta *me
 	return rc;
 }
 
+/* The first sync of a data file: what was there before is not needed any more. */
+static int mark(struct worktree *tree, struct local *local)
+{
+	AUTO_BUF struct buf frame = BUF_INIT;
+	struct journal_place place;
+	int rc = frame_begin(&frame);
+
+	if (rc == 0)
+		rc = item_of_id(&frame, ITEM_SYNCED, local->node->id);
+	if (rc == 0)
+		rc = frame_append(tree, NULL, &frame, JOURNAL_FREES, &place);
+	if (rc == 0) {
+		local_recorded(local, &place);
+		local_mark(local);
+	}
+	return rc;
+}
+
+/* --- after a failed sync --- */
+
+static int copy_file(struct worktree *tree, struct local *local, int fd)
+{
+	struct datafile *old;
+	int rc = contents_datafile(tree, local, &local->meta, &old);
+
+	if (rc < 0)
+		return rc;
+	int64_t done = io_copy(old->fd, 0, fd, 0, local->meta.size);
+
+	datafile_put(tree->files, old);
+	if (done < 0)
+		return (int)done;
+	rc = io_truncate(fd, local->meta.size);
+	return rc == 0 ? io_sync_data(fd) : rc;
+}
+
+int contents_renew(struct worktree *tree, struct local *local)
+{
+	struct meta meta = local->meta;
+	struct datafile *file;
+
+	meta.file++;
+	int rc = datafile_create(tree->files, local->node->id, meta.file, &file);
+
+	if (rc < 0)
+		return rc;
+	rc = copy_file(tree, local, file->fd);
+	if (rc == 0)
+		rc = datafiles_sync_names(tree->files);
+	datafile_put(tree->files, file);
+	if (rc == 0)
+		rc = contents_record(tree, NULL, local, &meta, JOURNAL_FREES);
+	return rc == 0 ? mark(tree, local) : rc;
+}
+
 /* --- resizing --- */
 
 /* A data file grows before the record says so: zeros are all that can be there. */
@@ -300,24 +356,6 @@ int contents_resize(struct worktree *tree, struct local *local, struct meta *met
 }
 
 /* --- durability --- */
-
-/* The first sync of a data file: what was there before is not needed any more. */
-static int mark(struct worktree *tree, struct local *local)
-{
-	AUTO_BUF struct buf frame = BUF_INIT;
-	struct journal_place place;
-	int rc = frame_begin(&frame);
-
-	if (rc == 0)
-		rc = item_of_id(&frame, ITEM_SYNCED, local->node->id);
-	if (rc == 0)
-		rc = frame_append(tree, NULL, &frame, JOURNAL_FREES, &place);
-	if (rc == 0) {
-		local_recorded(local, &place);
-		local_mark(local);
-	}
-	return rc;
-}
 
 bool contents_need_sync(const struct local *local)
 {

@@ -82,6 +82,12 @@ void local_set_meta(struct local *local, const struct meta *meta)
 		local->marked = false;
 		local->lost = false;
 	}
+	if (meta->contents == CONTENTS_FILE && was == CONTENTS_FILE &&
+	    meta->file != local->meta.file) {
+		local->before = CONTENTS_NONE; /* it was synced before it was recorded */
+		local->before_size = 0;
+		local->marked = false;
+	}
 	if (meta->contents != was)
 		local->version++;
 	if (meta->contents == CONTENTS_LOG && was != CONTENTS_LOG)

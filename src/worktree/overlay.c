@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/io.h"
@@ -60,6 +61,7 @@ static int open_parts(struct worktree *tree, const struct worktree_config *confi
 			io_open(AT_FDCWD, config->overlay_dir, O_RDONLY | O_DIRECTORY, 0);
 	if (rc < 0)
 		return err_sys(err, -rc, "cannot open %s", config->overlay_dir);
+	tree->had_failed = faccessat(tree->overlay_fd, OVERLAY_FAILED, F_OK, 0) == 0;
 	rc = datafiles_open(&tree->files, buf_str(&data_dir), config->inspect, err);
 	if (rc < 0)
 		return rc;
@@ -212,7 +214,9 @@ int overlay_fail(struct worktree *tree, int why)
 {
 	int none = 0;
 
-	atomic_compare_exchange_strong(&tree->failed, &none, why);
+	/* The disk may refuse that as well: then nothing is lost but the second copy. */
+	if (atomic_compare_exchange_strong(&tree->failed, &none, why))
+		(void)!io_replace_file(tree->overlay_fd, OVERLAY_FAILED, "", 0);
 	return -EROFS;
 }
 

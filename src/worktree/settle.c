@@ -247,6 +247,20 @@ static bool keep_file(void *arg, uint64_t id, uint32_t number)
 	       local->meta.file == number;
 }
 
+/* After a sync that failed: the kernel takes pages for written that never were, so what it
+ * still has of them is written to other places. */
+static int write_anew(struct worktree *tree)
+{
+	int rc = 0;
+
+	for (struct local *at = tree->locals; rc == 0 && at != NULL; at = at->next)
+		if (at->changed && at->meta.contents == CONTENTS_FILE && !at->lost)
+			rc = contents_renew(tree, at);
+	if (rc == 0)
+		rc = worktree_compact(tree);
+	return rc == 0 ? io_unlink(tree->overlay_fd, OVERLAY_FAILED) : rc;
+}
+
 /* --- all of it --- */
 
 int overlay_settle(struct worktree *tree)
@@ -273,8 +287,10 @@ int overlay_settle(struct worktree *tree)
 	pthread_rwlock_unlock(&tree->lock);
 	if (rc < 0 || tree->inspect)
 		return rc;
-	if (damaged) /* else the damage would be met again each time */
-		return worktree_compact(tree);
+	if (tree->had_failed)
+		rc = write_anew(tree);
+	if (rc < 0 || damaged) /* else the damage would be met again each time */
+		return rc < 0 ? rc : worktree_compact(tree);
 	/* Else a loss of power could bring back a journal that names what is swept away. */
 	rc = journal_sync(tree->journal);
 	return rc == 0 ? datafiles_sweep(tree->files, keep_file, tree, &removed) : rc;

@@ -45,6 +45,7 @@ struct worktree {
 	struct datafiles *files;
 	int overlay_fd;           /* its folder */
 	bool inspect;
+	bool had_failed;          /* a sync failed when it was open last */
 	struct oid overlay_base;  /* set once: that of its changes; unset: none */
 	struct local *locals;     /* guarded by lock, as the next two */
 	uint64_t locals_count;
@@ -108,7 +109,9 @@ int overlay_start(struct worktree *tree, struct err *err) __attribute__((warn_un
 void overlay_close(struct worktree *tree);
 /* 0, or -EROFS where nothing may be changed. */
 int overlay_writable(const struct worktree *tree);
-/* Nothing can be changed any more; `why` a negative errno. Returns -EROFS. */
+#define OVERLAY_FAILED "failed" /* a file of the overlay's folder, after overlay_fail */
+/* Nothing can be changed any more; `why` a negative errno. Returns -EROFS. When the overlay
+ * is opened again everything is written anew. */
 int overlay_fail(struct worktree *tree, int why);
 
 /* A frame under construction: AUTO_BUF struct buf frame; frame_begin(&frame). */
@@ -200,6 +203,9 @@ int contents_datafile(struct worktree *tree, const struct local *local, const st
 		      struct datafile **out) __attribute__((warn_unused_result));
 /* Whether the data file waits to be synced; counted. */
 void contents_set_unsynced(struct worktree *tree, struct local *local, bool unsynced);
+/* Copies the data file into a new one, which is synced: the kernel may take pages of the old
+ * one for written that never were. Nobody else is there yet. */
+int contents_renew(struct worktree *tree, struct local *local) __attribute__((warn_unused_result));
 /* Whether there is a data file that may not be durable. */
 bool contents_need_sync(const struct local *local);
 /* Syncs the data file, and records that. Takes the local's lock. */

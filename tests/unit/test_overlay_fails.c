@@ -329,8 +329,22 @@ static void expect_read_only(struct scene *scene)
 	assert_int_equal(worktree_getattr(scene->tree, at(scene, "a"), 1, &attr, &scene->want), 0);
 }
 
+/* Not one data file of before is trusted any more: those are other files. */
+static void expect_written_anew(struct scene *scene, const char *failed, const char *old_file)
+{
+	struct stat st;
+
+	assert_int_equal(access(failed, F_OK), -1);
+	assert_int_equal(worktree_sync(scene->tree), 0);
+	scene_reopen(scene); /* so that what was put away is gone */
+	assert_int_equal(stat(old_file, &st), -1);
+	assert_true(data_files(scene, NULL) > 0);
+}
+
 static void sync_fails(const char *rule, bool node)
 {
+	char failed[512], old_file[512];
+
 	struct scene scene;
 	AUTO_BUF struct buf before = BUF_INIT;
 
@@ -341,8 +355,12 @@ static void sync_fails(const char *rule, bool node)
 	assert_int_equal(failpoint_set(NULL), 0);
 	assert_int_equal(stats_of(&scene).failed != 0, 1);
 	expect_read_only(&scene);
+	snprintf(failed, sizeof(failed), "%s/failed", scene.overlay);
+	assert_int_equal(access(failed, F_OK), 0);
+	assert_true(data_files(&scene, old_file) > 0);
 	scene_reopen(&scene);
 	expect_same(&scene, &before);
+	expect_written_anew(&scene, failed, old_file);
 	assert_int_equal(do_create(&scene), 0);
 	assert_int_equal(worktree_sync(scene.tree), 0);
 	scene_release(&scene);
