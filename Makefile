@@ -5,8 +5,9 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
 
-# For scripts/mount.sh: what to mount, where, and which ref; empty means its defaults.
-export REPO DIR REF
+# For scripts/mount.sh: what to mount, where, which ref, whether to write to it; empty means
+# its defaults.
+export REPO DIR REF WRITABLE
 
 .PHONY: help deps build mount unmount check check-all lint bench fuzz crash install clean
 .DEFAULT_GOAL := help
@@ -14,7 +15,8 @@ export REPO DIR REF
 help:
 	@echo 'On a fresh Debian 12, as root or with sudo:'
 	@echo '  make mount      install what is missing, build, mount this repository under build/mnt'
-	@echo '                  (REPO=url-or-path DIR=folder REF=branch for another)'
+	@echo '                  (REPO=url-or-path DIR=folder REF=branch for another;'
+	@echo '                  WRITABLE=1 to change it)'
 	@echo '  make check      install what is missing, build, run all tests'
 	@echo
 	@echo 'One at a time:'

@@ -2,8 +2,8 @@
 # make mount and make unmount: mount.sh mount|unmount
 #
 # From the environment, each with a default: REPO what to mount (this source tree),
-# DIR where (build/mnt, made where missing), REF which branch, tag or commit,
-# GIT_FS_BUILD the program's build (build/release).
+# DIR where (build/mnt, made where missing), REF which branch, tag or commit, WRITABLE=1
+# to be able to change it, GIT_FS_BUILD the program's build (build/release).
 # Whatever touches the mount runs under timeout: a daemon that hangs must not take
 # the terminal with it.
 set -euo pipefail
@@ -81,6 +81,10 @@ show() {
 	echo "Next:"
 	echo "    ls -l $quoted"
 	[ -z "$file" ] || echo "    cat $quoted/$file"
+	if [ -n "${WRITABLE-}" ]; then
+		echo "    echo text >$quoted/new-file      (stays on this machine)"
+		echo "    $program diff $quoted"
+	fi
 	echo "    $program status $quoted"
 	echo "    $program unmount $quoted      (or: make unmount${DIR:+ DIR=$quoted})"
 }
@@ -108,7 +112,7 @@ do_mount() {
 	*) mkdir -p "$dir" ;;
 	esac
 	repo=${REPO:-$(default_repository)}
-	timeout 300 "$git_fs" mount ${REF:+--ref "$REF"} "$repo" "$dir"
+	timeout 300 "$git_fs" mount ${REF:+--ref "$REF"} ${WRITABLE:+--writable} "$repo" "$dir"
 	echo "There is:"
 	show "$dir"
 }
