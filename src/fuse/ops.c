@@ -102,7 +102,7 @@ struct listing {
 };
 
 static enum list_result list_one(void *arg, const char *name, const struct worktree_attr *attr,
-		    uint64_t next_position)
+				 uint64_t next_position)
 {
 	struct listing *listing = arg;
 	struct op *op = listing->op;

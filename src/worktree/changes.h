@@ -56,11 +56,12 @@ int worktree_differences(struct worktree *tree, const struct difference_rules *r
 void differences_release(struct differences *list);
 
 /* What the kernel has to be told after a change behind its back. */
+struct outdated_name {
+	uint64_t parent;
+	char *name;
+};
 struct outdated {
-	struct outdated_name {
-		uint64_t parent;
-		char *name;
-	} *names; /* owned: entries to be looked up again */
+	struct outdated_name *names; /* owned: entries to be looked up again */
 	size_t names_count;
 	uint64_t *ids; /* owned: nodes whose attributes and contents changed */
 	size_t ids_count;

@@ -19,14 +19,16 @@
 
 #define SHOWN_NAME_MAX 255 /* NAME_MAX: no clone on ext4 could hold a longer one */
 
+struct slot {
+	struct entry *entry;
+	struct node *node; /* what the base has there */
+	bool new_entry;    /* owned until it is linked */
+	bool new_node;     /* the same */
+};
+
 /* Entries of a folder on their way into the index. */
 struct batch {
-	struct slot {
-		struct entry *entry;
-		struct node *node; /* what the base has there */
-		bool new_entry;    /* owned until it is linked */
-		bool new_node;     /* the same */
-	} *slots;              /* owned array */
+	struct slot *slots; /* owned array */
 	size_t count;
 	size_t cap;
 	uint64_t next_id;

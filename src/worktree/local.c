@@ -69,9 +69,10 @@ static void forget_before(struct local *local)
 
 void local_set_meta(struct local *local, const struct meta *meta)
 {
-	enum contents was = local->changed ? local->meta.contents :
-			    local->node->kind != 0 ? CONTENTS_BASE : CONTENTS_NONE;
+	enum contents was = local->node->kind != 0 ? CONTENTS_BASE : CONTENTS_NONE;
 
+	if (local->changed)
+		was = local->meta.contents;
 	if (meta->contents == CONTENTS_FILE && was != CONTENTS_FILE) {
 		/* An empty file in the journal is nothing to go back to: nor is none. */
 		bool worth = was == CONTENTS_BASE ||

@@ -22,7 +22,43 @@
 
 /* --- the node table --- */
 
-/* Makes the node and the entry that it is known by. */
+/* The entry that a node of the base is known by. NULL: no memory. */
+static struct entry *remember_name(struct worktree *tree, struct node *parent,
+				   const struct node_record *record)
+{
+	struct entry *entry =
+		entry_find(&tree->index, parent, record->name, record->name_len);
+
+	if (entry != NULL)
+		return entry;
+	entry = entry_new(parent, record->name, record->name_len);
+	if (entry != NULL)
+		entry_add(&tree->index, entry);
+	return entry;
+}
+
+static int remember_node(struct worktree *tree, struct node *parent,
+			 const struct node_record *record)
+{
+	struct node *node = node_new(record->id, record->mode, 0);
+	struct entry *entry = NULL;
+
+	if (node == NULL)
+		return -ENOMEM;
+	node->oid = record->oid;
+	if (parent != NULL) {
+		entry = remember_name(tree, parent, record);
+		if (entry == NULL) {
+			node_free(node);
+			return -ENOMEM;
+		}
+		entry->base = node;
+		node->origin = entry;
+	}
+	node_index_add(&tree->index, node);
+	return 0;
+}
+
 static int remember(void *arg, const struct node_record *record)
 {
 	struct worktree *tree = arg;
@@ -40,27 +76,7 @@ static int remember(void *arg, const struct node_record *record)
 		index->next_id = record->id + 1;
 		return 0;
 	}
-	struct node *node = node_new(record->id, record->mode, 0);
-	struct entry *entry = NULL;
-
-	if (node == NULL)
-		return -ENOMEM;
-	node->oid = record->oid;
-	if (parent != NULL) {
-		entry = entry_find(index, parent, record->name, record->name_len);
-		if (entry == NULL) {
-			entry = entry_new(parent, record->name, record->name_len);
-			if (entry == NULL) {
-				node_free(node);
-				return -ENOMEM;
-			}
-			entry_add(index, entry);
-		}
-		entry->base = node;
-		node->origin = entry;
-	}
-	node_index_add(index, node);
-	return 0;
+	return remember_node(tree, parent, record);
 }
 
 static int table_open(struct worktree *tree, const char *path, struct err *err)
@@ -309,9 +325,7 @@ int worktree_path(struct worktree *tree, uint64_t id, struct buf *out)
 	while (rc == 0 && node->id != WORKTREE_ROOT) {
 		if (count == sizeof(parts) / sizeof(parts[0]))
 			rc = -ENAMETOOLONG;
-		else if (node->names == NULL && node->live)
-			rc = -ESTALE;
-		else if (node->names == NULL && node->origin == NULL)
+		else if (node->names == NULL && (node->live || node->origin == NULL))
 			rc = -ESTALE;
 		if (rc < 0)
 			break;

@@ -27,6 +27,11 @@
 #define TEXT_MAX 64    /* of a frame that is kept */
 #define FRAMES_MAX 4096
 
+struct seen {
+	struct journal_frame frame; /* `items` is not good any more */
+	char text[TEXT_MAX];
+};
+
 struct journal_fixture {
 	char dir[64];
 	char log[96];      /* the journal's folder */
@@ -36,10 +41,7 @@ struct journal_fixture {
 	struct journal_recovery recovery;
 	struct err err;
 	/* What the last opening read back. */
-	struct seen {
-		struct journal_frame frame; /* `items` is not good any more */
-		char text[TEXT_MAX];
-	} *seen;
+	struct seen *seen;
 	size_t count;
 	int replay_rc; /* what the replay is to return */
 };

@@ -331,6 +331,21 @@ static void take_entry(struct powerloss *loss, const char *path, uint32_t folder
 	add_name_locked(loss, EVENT_NAME, node, folder, name);
 }
 
+/* By the name that it was found under; those of folders above are known. NULL: none. */
+static char *path_of(const struct powerloss *loss, char *const *paths, uint32_t node)
+{
+	char *path = NULL;
+
+	for (size_t i = 0; path == NULL && i < loss->event_count; i++) {
+		const struct event *event = &loss->events[i];
+
+		if (event->kind != EVENT_NAME || event->node != node)
+			continue;
+		assert(asprintf(&path, "%s/%s", paths[event->folder[0]], event->name[0]) > 0);
+	}
+	return path;
+}
+
 /* What is in a folder, then in those that were found: a list, no recursion. */
 static void take_all(struct powerloss *loss, const char *dir)
 {
@@ -339,16 +354,8 @@ static void take_all(struct powerloss *loss, const char *dir)
 	for (uint32_t node = 0; node < loss->node_count; node++) {
 		paths = grow_list(paths, node, sizeof(*paths));
 		paths[node] = node == 0 ? strdup(dir) : NULL;
-		for (size_t i = 0; node > 0 && i < loss->event_count; i++) {
-			const struct event *event = &loss->events[i];
-
-			if (event->kind == EVENT_NAME && event->node == node &&
-			    asprintf(&paths[node], "%s/%s", paths[event->folder[0]],
-				     event->name[0]) < 0)
-				assert(false);
-			if (paths[node] != NULL)
-				break;
-		}
+		if (node > 0)
+			paths[node] = path_of(loss, paths, node);
 		DIR *entries = loss->nodes[node].folder ? opendir(paths[node]) : NULL;
 		const struct dirent *entry;
 

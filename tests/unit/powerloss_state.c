@@ -264,6 +264,17 @@ void state_clear(struct state *state)
 	}
 }
 
+/* Gives a path to what a link names, if its folder has one. */
+static bool make_path(struct state *state, const struct link *link)
+{
+	if (link->name == NULL || state->paths[link->node] != NULL ||
+	    state->paths[link->folder] == NULL)
+		return false;
+	assert(asprintf(&state->paths[link->node], "%s/%s", state->paths[link->folder],
+			link->name) > 0);
+	return true;
+}
+
 /* Gives paths to all that can be reached from the top, folders before what is in them. */
 static void make_paths(struct state *state)
 {
@@ -272,16 +283,8 @@ static void make_paths(struct state *state)
 	state->paths[0] = strdup("");
 	while (more) {
 		more = false;
-		for (size_t i = 0; i < state->link_count; i++) {
-			struct link *link = &state->links[i];
-
-			if (link->name == NULL || state->paths[link->node] != NULL ||
-			    state->paths[link->folder] == NULL)
-				continue;
-			assert(asprintf(&state->paths[link->node], "%s/%s",
-					state->paths[link->folder], link->name) > 0);
-			more = true;
-		}
+		for (size_t i = 0; i < state->link_count; i++)
+			more |= make_path(state, &state->links[i]);
 	}
 }
 

@@ -106,6 +106,19 @@ static void what_says_nothing_is_refused(void **state)
 	assert_int_equal(append(), 0);
 }
 
+/* In a child: each pass is told to `fd`. */
+static void pass_five_times(const char *rules, int fd)
+{
+	if (failpoint_set(rules) < 0)
+		_exit(99);
+	for (int i = 0; i < 5; i++) {
+		FAILPOINT("test.step");
+		if (io_write(fd, "x", 1) < 0)
+			_exit(98);
+	}
+	_exit(append() == 0 ? 0 : 1);
+}
+
 /* How a child ends that passes the step up to 5 times: the status of waitpid(2),
  * and the passes that it came through. */
 static int run_child(const char *rules, uint8_t *passes)
@@ -118,16 +131,8 @@ static int run_child(const char *rules, uint8_t *passes)
 	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
 	pid = fork();
 	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (failpoint_set(rules) < 0)
-			_exit(99);
-		for (int i = 0; i < 5; i++) {
-			FAILPOINT("test.step");
-			if (io_write(pipe_fds[1], "x", 1) < 0)
-				_exit(98);
-		}
-		_exit(append() == 0 ? 0 : 1);
-	}
+	if (pid == 0)
+		pass_five_times(rules, pipe_fds[1]);
 	io_close(&pipe_fds[1]);
 	*passes = 0;
 	do {
@@ -174,7 +179,10 @@ static int log_in_child(const char *path)
 		setenv("GIT_FS_FAILPOINT", "test.append:2=EIO,test.step:3=kill", 1);
 		if (failpoint_init(&err) < 0)
 			_exit(99);
-		if (append() != 0 || append() != -EIO)
+		int first = append();
+		int second = append();
+
+		if (first != 0 || second != -EIO)
 			_exit(98);
 		for (int i = 0; i < 3; i++)
 			FAILPOINT("test.step");
