@@ -1,4 +1,5 @@
 #!/bin/bash
+# check-builds: release
 # A writable mount whose daemon dies by SIGKILL again and again while several programs
 # change it: whatever they were told is done is there after the next mount, and nothing
 # else. What they were told stands in files outside of the mount (tests/tools/churn.py).

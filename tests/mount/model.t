@@ -1,4 +1,5 @@
 #!/bin/bash
+# check-builds: release
 # long-limit-s: 4500
 # The model test of writable mounts: tests/tools/fsmodel does random operations on a mount
 # and on a twin, a clone on this disk, and both have to answer and to look the same, after

@@ -1,4 +1,5 @@
 #!/bin/bash
+# check-builds: release
 # Real programs in a writable mount: what they say and what they leave behind is what
 # they say and leave in a folder of the disk, and it stays over an unmount and a kill.
 # With GIT_FS_LONG=1 all of redis is built, too.
