@@ -17,8 +17,8 @@
  * power may have left anything, and the log ends at the first gap.
  *
  * Space is allocated with each segment (fallocate), and JOURNAL_SPARES segments are made
- * ahead. A normal frame begins a segment only where one more can be made, so that the
- * spares are there for what makes room on a full disk.
+ * ahead. A normal frame begins a segment only where one more can be made, and is refused
+ * while a spare is missing, so that they are there for what makes room on a full disk.
  */
 #include "worktree/journal_internal.h"
 
@@ -182,8 +182,9 @@ void journal_close(struct journal *journal)
 		return;
 	for (size_t i = 0; i < journal->count; i++)
 		journal_segment_free(journal->segments[i]);
+	/* Spares stay: on a disk that others fill meanwhile it could not be opened without. */
 	while (journal->spares_count > 0)
-		journal_segment_discard(journal, journal->spares[--journal->spares_count]);
+		journal_segment_free(journal->spares[--journal->spares_count]);
 	free(journal->segments);
 	io_close(&journal->dir_fd);
 	pthread_cond_destroy(&journal->sync_done);
@@ -200,6 +201,13 @@ static int room_locked(struct journal *journal, size_t len, enum journal_need ne
 
 	if (journal->failed != 0 || journal->read_only)
 		return -EROFS;
+	/* While a spare is missing, what is left of the active segment stands in for it. */
+	if (need == JOURNAL_NORMAL) {
+		int rc = refill_locked(journal);
+
+		if (rc < 0)
+			return rc;
+	}
 	if (segment->used + len > journal->segment_bytes && segment->used > SEGMENT_HEAD_LEN) {
 		int rc = start_segment_locked(journal, need);
 
