@@ -340,6 +340,8 @@ static void do_init(void *userdata, struct fuse_conn_info *conn)
 		mechanism_set(session, conn, MECH_TMPFILE, 0);
 		if (session->writeback)
 			mechanism_set(session, conn, MECH_WRITEBACK, FUSE_CAP_WRITEBACK_CACHE);
+		else if ((conn->capable & FUSE_CAP_WRITEBACK_CACHE) != 0)
+			state->offered |= 1U << MECH_WRITEBACK; /* not asked for, but there */
 	}
 	if (session->killpriv)
 		state->used |= 1U << MECH_KILLPRIV;
