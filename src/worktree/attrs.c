@@ -70,7 +70,7 @@ int worktree_setattr(struct worktree *tree, const struct worktree_request *reque
 {
 	struct local *local;
 	struct node *node;
-	int rc = overlay_writable(tree);
+	int rc = overlay_begin(tree);
 
 	if (rc == 0)
 		rc = node_get(tree, id, &node, request->want);
@@ -147,7 +147,7 @@ int worktree_setxattr(struct worktree *tree, const struct worktree_request *requ
 {
 	struct local *local;
 	struct node *node;
-	int rc = overlay_writable(tree);
+	int rc = overlay_begin(tree);
 
 	if (rc == 0)
 		rc = node_get(tree, id, &node, request->want);

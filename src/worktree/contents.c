@@ -203,7 +203,7 @@ static int write_locked(struct worktree *tree, const struct worktree_request *re
 static int file_get(struct worktree *tree, const struct worktree_request *request, uint64_t id,
 		    struct node **node_out, struct local **local_out)
 {
-	int rc = overlay_writable(tree);
+	int rc = overlay_begin(tree);
 
 	if (rc == 0)
 		rc = node_get(tree, id, node_out, request->want);

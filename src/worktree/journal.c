@@ -127,6 +127,7 @@ static int start_segment_locked(struct journal *journal, enum journal_need need)
 	if (rc < 0)
 		return rc;
 	journal->segments[journal->count++] = journal->spares[0];
+	journal->bytes += journal->spares[0]->used;
 	memmove(journal->spares, journal->spares + 1,
 		--journal->spares_count * sizeof(journal->spares[0]));
 	if (journal->spares_count < JOURNAL_SPARES)
@@ -163,6 +164,8 @@ int journal_open(struct journal **out, const struct journal_config *config,
 		rc = boot_id_read(journal, config->boot_id_path, err);
 	if (rc == 0)
 		rc = journal_recover(journal, replay, arg, recovery, err);
+	for (size_t i = 0; rc == 0 && i < journal->count; i++)
+		journal->bytes += journal->segments[i]->used;
 	if (rc == 0 && !config->read_only) {
 		/* A segment of this boot, so that recovery can tell under which it was written. */
 		rc = start_segment_locked(journal, JOURNAL_CLEANS);
@@ -267,6 +270,7 @@ int journal_append(struct journal *journal, struct buf *frame, struct iovec data
 		.segment = segment->number, .offset = segment->used, .lsn = ++journal->last_lsn
 	};
 	segment->used += frame_room(len);
+	journal->bytes += frame_room(len);
 	return 0;
 }
 
@@ -414,6 +418,7 @@ static struct segment *take_first(struct journal *journal, uint64_t before, uint
 	struct segment *segment = journal->segments[0];
 
 	*number = segment->number;
+	journal->bytes -= segment->used;
 	memmove(journal->segments, journal->segments + 1,
 		--journal->count * sizeof(struct segment *));
 	segment->dropped = true;
@@ -447,10 +452,17 @@ int journal_drop_before(struct journal *journal, uint64_t before)
 	}
 }
 
+uint64_t journal_bytes(struct journal *journal)
+{
+	WITH_LOCK(&journal->lock);
+	return journal->bytes;
+}
+
 void journal_stats(struct journal *journal, struct journal_stats *out)
 {
 	WITH_LOCK(&journal->lock);
 	*out = (struct journal_stats){
+		.bytes = journal->bytes,
 		.segments = journal->count,
 		.last_lsn = journal->last_lsn,
 		.synced_lsn = journal->synced_lsn,
@@ -461,7 +473,6 @@ void journal_stats(struct journal *journal, struct journal_stats *out)
 	for (size_t i = 0; i < journal->count; i++) {
 		const struct segment *segment = journal->segments[i];
 
-		out->bytes += segment->used;
 		out->disk_bytes += segment->allocated > segment->used ? segment->allocated :
 									segment->used;
 	}

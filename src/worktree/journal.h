@@ -126,5 +126,7 @@ struct journal_stats {
 	int failed;              /* 0, or why the journal takes nothing any more */
 };
 void journal_stats(struct journal *journal, struct journal_stats *out);
+/* Its `bytes` alone: for every change. */
+uint64_t journal_bytes(struct journal *journal);
 
 #endif

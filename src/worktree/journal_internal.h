@@ -40,6 +40,7 @@ struct journal {
 	struct segment *spares[JOURNAL_SPARES + 1]; /* empty, allocated; the next one first */
 	unsigned spares_count;
 	uint64_t next_number;
+	uint64_t bytes;             /* `used` of all segments */
 	uint64_t last_lsn;
 	uint64_t synced_lsn;
 	uint64_t first_unsynced;    /* number of the first segment with frames not synced; changed

@@ -16,7 +16,7 @@
 int names_folder(struct worktree *tree, const struct worktree_request *request, uint64_t id,
 		 const char *name, struct node **out)
 {
-	int rc = overlay_writable(tree);
+	int rc = overlay_begin(tree);
 
 	if (rc == 0)
 		rc = folder_get(tree, id, out, request->want);

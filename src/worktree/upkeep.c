@@ -11,6 +11,9 @@
 #define SYNC_EVERY_NS (2 * NS_PER_S) /* leaves the disk three seconds of the five promised */
 /* The journal is compacted when it is longer than twice what it says, and this. */
 #define JOURNAL_SLACK ((uint64_t)32 << 20)
+/* So much longer, and who writes has to wait for it. With the spares and the segment that
+ * is open it stays below the 64 MiB that are promised. */
+#define JOURNAL_AHEAD ((uint64_t)8 << 20)
 #define ENTRY_COST 64   /* bytes of the journal for a name */
 #define NODE_COST 400   /* for a node without its contents */
 
@@ -108,6 +111,28 @@ static int shorten(struct worktree *tree, unsigned factor, uint64_t slack)
 		rc = compact_oldest(tree);
 		journal_stats(tree->journal, &stats);
 	}
+	return rc;
+}
+
+/* Where the journal runs ahead, no further than to `pace_at`. */
+static void keep_pace(struct worktree *tree)
+{
+	uint64_t goal, bytes;
+
+	if (journal_bytes(tree->journal) < atomic_load(&tree->pace_at))
+		return;
+	(void)!shorten(tree, 8, JOURNAL_SLACK); /* upkeep says why, if it cannot */
+	goal = 2 * live_bytes(tree) + JOURNAL_SLACK;
+	bytes = journal_bytes(tree->journal);
+	atomic_store(&tree->pace_at, (bytes > goal ? bytes : goal) + JOURNAL_AHEAD);
+}
+
+int overlay_begin(struct worktree *tree)
+{
+	int rc = overlay_writable(tree);
+
+	if (rc == 0)
+		keep_pace(tree);
 	return rc;
 }
 

@@ -57,6 +57,7 @@ struct worktree {
 	atomic_ullong reverted;
 	atomic_ullong compactions;
 	struct journal_recovery recovery; /* set once */
+	atomic_ullong pace_at;    /* bytes of the journal at which overlay_begin() looks */
 	pthread_mutex_t compact_lock; /* one compaction at a time; before every other lock */
 	struct upkeep {
 		pthread_mutex_t lock; /* a leaf */
@@ -109,6 +110,9 @@ int overlay_start(struct worktree *tree, struct err *err) __attribute__((warn_un
 void overlay_close(struct worktree *tree);
 /* 0, or -EROFS where nothing may be changed. */
 int overlay_writable(const struct worktree *tree);
+/* The same before a change, with no lock held: who writes faster than upkeep compacts,
+ * compacts as well. May block on the disk. */
+int overlay_begin(struct worktree *tree);
 #define OVERLAY_FAILED "failed" /* a file of the overlay's folder, after overlay_fail */
 /* Nothing can be changed any more; `why` a negative errno. Returns -EROFS. When the overlay
  * is opened again everything is written anew. */
