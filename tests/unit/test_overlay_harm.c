@@ -3,6 +3,7 @@
 
 #include "base/io_observe.h"
 #include "worktree/changes.h"
+#include "worktree/datafile.h"
 #include "worktree/local.h"
 
 static void lose_power(struct scene *scene)
@@ -83,6 +84,31 @@ static void test_rename_syncs_first(void **state)
 }
 
 /* --- data files --- */
+
+/* One that is named no more is there until that is durable. */
+static void test_retired_waits(void **state)
+{
+	struct scene scene;
+	struct datafiles *files;
+	struct datafile *file;
+	char path[512];
+	struct err err = ERR_INIT;
+
+	(void)state;
+	scene_init(&scene);
+	snprintf(path, sizeof(path), "%s/data", scene.overlay);
+	assert_int_equal(datafiles_open(&files, path, false, &err), 0);
+	assert_int_equal(datafile_create(files, 7, 1, &file), 0);
+	datafile_put(files, file);
+	assert_int_equal(datafile_retire(files, 7, 1, 10), 0);
+	assert_int_equal(datafiles_remove_retired(files, 9), 0);
+	assert_int_equal(data_files(&scene, NULL), 1);
+	assert_int_equal(datafiles_retired(files), 1);
+	assert_int_equal(datafiles_remove_retired(files, 10), 0);
+	assert_int_equal(data_files(&scene, NULL), 0);
+	datafiles_close(files);
+	scene_release(&scene);
+}
 
 static void harm_data_file(struct scene *scene, off_t size)
 {
@@ -462,6 +488,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unsynced_spill_is_taken_back),
 		cmocka_unit_test(test_rename_syncs_first),
+		cmocka_unit_test(test_retired_waits),
 		cmocka_unit_test(test_data_file_harmed),
 		cmocka_unit_test(test_sweeps_after_a_sync),
 		cmocka_unit_test(test_table_lost),

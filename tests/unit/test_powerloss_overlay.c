@@ -8,8 +8,10 @@
 #include "powerloss.h"
 
 /* marks[SYNCED]: files f1 to this one were fsynced; [REMOVED]: so many of the first may be
- * gone; [VERSION]: that of "target" which was fsynced last. */
-enum { SYNCED, REMOVED, VERSION, BASE };
+ * gone; [VERSION]: that of "target" which was fsynced last; [WRITTEN]: bits below. */
+enum { SYNCED, REMOVED, VERSION, WRITTEN };
+#define BASE_SYNCED 1U  /* "big" of the base, with what was written to it */
+#define SMALL_SYNCED 2U /* "spilled", before it grew into a data file that nobody syncs */
 #define FILES 12U
 #define VERSIONS 8U
 #define SEGMENT_BYTES 65536
@@ -63,6 +65,20 @@ static const char *check_base(struct scene *scene, bool synced)
 							     "the base's file has other bytes";
 }
 
+/* Whatever became of what it grew by, the beginning had been durable. */
+static const char *check_spilled(struct scene *scene)
+{
+	AUTO_BUF struct buf found = BUF_INIT;
+	uint64_t id = find(scene, "spilled");
+	uint8_t data[1000];
+
+	fill(data, sizeof(data), 77);
+	return id != 0 && contents(scene, id, &found) == 0 && found.len >= sizeof(data) &&
+			       memcmp(found.data, data, sizeof(data)) == 0 ?
+		       NULL :
+		       "what was fsynced before the file grew is not there";
+}
+
 static const char *check_all(struct scene *scene, const uint64_t marks[POWERLOSS_MARKS])
 {
 	for (unsigned number = 1; number <= marks[SYNCED]; number++) {
@@ -77,7 +93,9 @@ static const char *check_all(struct scene *scene, const uint64_t marks[POWERLOSS
 	const char *wrong = check_target(scene, marks[VERSION]);
 
 	if (wrong == NULL)
-		wrong = check_base(scene, marks[BASE] != 0);
+		wrong = check_base(scene, (marks[WRITTEN] & BASE_SYNCED) != 0);
+	if (wrong == NULL && (marks[WRITTEN] & SMALL_SYNCED) != 0)
+		wrong = check_spilled(scene);
 	if (wrong == NULL && stats_of(scene).recovery.damaged_frames > 0)
 		wrong = "the loss of power is taken for damage";
 	return wrong;
@@ -140,7 +158,15 @@ static void scenario(struct scene *scene, struct powerloss *loss)
 			write_at(scene, big, 50000, "changed");
 		if (number == 4) {
 			assert_int_equal(worktree_sync_node(scene->tree, big), 0);
-			powerloss_mark(loss, BASE, 1);
+			powerloss_mark(loss, WRITTEN, BASE_SYNCED);
+		}
+		if (number == 8) {
+			uint64_t id = make(scene, WORKTREE_ROOT, "spilled", S_IFREG | 0644);
+
+			write_fill(scene, id, 0, 1000, 77);
+			assert_int_equal(worktree_sync_node(scene->tree, id), 0);
+			powerloss_mark(loss, WRITTEN, BASE_SYNCED | SMALL_SYNCED);
+			write_fill(scene, id, 1000, 50000, 78);
 		}
 		if (number % 4 == 2) {
 			char name[16];
