@@ -73,10 +73,10 @@ static const char *check_spilled(struct scene *scene)
 	uint8_t data[1000];
 
 	fill(data, sizeof(data), 77);
-	return id != 0 && contents(scene, id, &found) == 0 && found.len >= sizeof(data) &&
-			       memcmp(found.data, data, sizeof(data)) == 0 ?
-		       NULL :
-		       "what was fsynced before the file grew is not there";
+	if (id == 0 || contents(scene, id, &found) < 0 || found.len < sizeof(data) ||
+	    memcmp(found.data, data, sizeof(data)) != 0)
+		return "what was fsynced before the file grew is not there";
+	return NULL;
 }
 
 static const char *check_all(struct scene *scene, const uint64_t marks[POWERLOSS_MARKS])
