@@ -76,7 +76,8 @@ kill "$writer"
 wait "$writer" 2>/dev/null
 
 for round in 1 2 3; do
-	gather synced "$top" "$T/synced" >"$T/out/synced" 2>&1 &
+	# Itself, not by a function: it is what is to be ended.
+	python3 "$CHECKOUT/tests/tools/gather.py" synced "$top" "$T/synced" >"$T/out/synced" 2>&1 &
 	writer=$!
 	ok "$round: files are written and synced" wait_for 60 grep -q ready "$T/out/synced"
 	ok "$round: the daemon is killed" mount_kill back
