@@ -214,10 +214,10 @@ static uint32_t session_init_flags(struct session *session, const struct request
 	uint32_t bit = 1U << MECH_KILLPRIV;
 	uint32_t flags = request_killpriv_flag(marks);
 
-	if (flags == 0)
+	if (flags == 0 || !session->writable)
 		return 0;
 	session->state.offered |= bit;
-	if (!session->writable || (session->off & bit) != 0)
+	if ((session->off & bit) != 0)
 		return 0;
 	session->killpriv = true;
 	return flags;
