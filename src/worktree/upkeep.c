@@ -147,7 +147,7 @@ bool worktree_reclaim(struct worktree *tree)
 	journal_stats(tree->journal, &before);
 	if (journal_sync(tree->journal) < 0 || remove_retired(tree) < 0)
 		return false;
-	if (shorten(tree, 5, 2 * before.bytes / before.segments) < 0)
+	if (shorten(tree, 4, 2 * before.bytes / before.segments) < 0)
 		return false;
 	(void)!journal_refill(tree->journal); /* `pressed` says whether it could */
 	journal_stats(tree->journal, &after);
