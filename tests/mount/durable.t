@@ -1,4 +1,5 @@
 #!/bin/bash
+# check-builds: release
 # What an overlay promises while nothing goes wrong, and when its files do: it reaches the
 # disk by itself, every way of ending leaves it whole, damage costs what was damaged, and
 # the journal stays short.

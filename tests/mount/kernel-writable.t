@@ -1,4 +1,5 @@
 #!/bin/bash
+# check-builds: release
 # Without each mechanism of the kernel's FUSE that git-fs uses, a writable mount is the same
 # (read-only ones: kernel.t): tests/tools/smoke.py changes a little of everything.
 . "$(dirname "$0")/../lib/tap.sh"

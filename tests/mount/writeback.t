@@ -1,4 +1,5 @@
 #!/bin/bash
+# check-builds: release
 # -o writeback: the kernel gathers writes. What was written is the same after a remount; what
 # was fsynced or closed survives the death of the daemon. tests/tools/gather.py writes.
 . "$(dirname "$0")/../lib/tap.sh"
