@@ -138,6 +138,11 @@ static void link_slot(struct worktree *tree, struct slot *slot, struct node *fol
 	entry->in_base = true;
 	entry->in_tree = true;
 	slot->node->origin = entry;
+	/* Its place was damaged in the journal. If it cannot be written now, then at the next
+	 * reading of the folder. */
+	if (slot->node->local != NULL && !slot->node->local->anchored &&
+	    overlay_writable(tree) == 0)
+		(void)!overlay_pin_locked(tree, slot->node);
 	if (!entry->local && entry->node != slot->node) {
 		entry_detach(entry);
 		entry_attach(entry, slot->node);

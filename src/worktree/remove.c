@@ -36,6 +36,14 @@ void node_drop_locked(struct worktree *tree, struct node *node)
 	node_index_remove(&tree->index, node);
 }
 
+/* It had a name, and has none any more. One of the base whose place was damaged in the
+ * journal gets its name when its folder is read. */
+static bool is_orphan(const struct node *node)
+{
+	return node->names == NULL && node->local != NULL && node->id != WORKTREE_ROOT &&
+	       (node->kind == 0 || node->local->anchored);
+}
+
 void worktree_forget(struct worktree *tree, uint64_t id, uint64_t count)
 {
 	pthread_rwlock_rdlock(&tree->lock);
@@ -43,14 +51,13 @@ void worktree_forget(struct worktree *tree, uint64_t id, uint64_t count)
 	bool gone = false;
 
 	if (node != NULL)
-		gone = atomic_fetch_sub(&node->lookups, count) == count && node->names == NULL &&
-		       node->local != NULL && id != WORKTREE_ROOT;
+		gone = atomic_fetch_sub(&node->lookups, count) == count && is_orphan(node);
 	pthread_rwlock_unlock(&tree->lock);
 	if (!gone)
 		return;
 	pthread_rwlock_wrlock(&tree->lock);
 	node = node_by_id(&tree->index, id); /* it may have got a name, or gone */
-	if (node != NULL && node->names == NULL && node->local != NULL && node->local->changed &&
+	if (node != NULL && is_orphan(node) && node->local->changed &&
 	    atomic_load(&node->lookups) == 0)
 		node_drop_locked(tree, node);
 	pthread_rwlock_unlock(&tree->lock);

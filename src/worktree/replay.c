@@ -97,7 +97,9 @@ static int replay_meta(struct node *node, const struct meta *meta)
 		node->type = meta->mode & S_IFMT;
 		node->read = S_ISDIR(node->type);
 	}
-	node->live = true;
+	/* One of the base whose place was damaged is known from the node table at most: it is
+	 * live when the folder that it is in was read. */
+	node->live |= node->kind == 0 || node->local->anchored;
 	local_set_meta(node->local, meta);
 	return 0;
 }

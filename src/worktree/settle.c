@@ -110,8 +110,8 @@ static int settle_nameless(struct worktree *tree, struct local *local, bool dama
 
 	if (node->id == WORKTREE_ROOT || node->names != NULL || !local->changed)
 		return 0;
-	if (tree->inspect)
-		return 0;
+	if (tree->inspect || (damaged && node->kind != 0 && !local->anchored))
+		return 0; /* the place of the latter was damaged: the tree will tell it */
 	if (damaged && worth && node->kind == 0)
 		return name_again(tree, node);
 	node_drop_locked(tree, node);

@@ -461,6 +461,56 @@ static void test_damage_costs_itself(void **state)
 	scene_release(&scene);
 }
 
+static int count_finding(void *arg, const char *words)
+{
+	(void)words;
+	++*(int *)arg;
+	return 0;
+}
+
+/* What the overlay by itself has to say against itself: without node table or store. */
+static int findings(struct scene *scene)
+{
+	struct worktree_config config = { .algo = HASH_SHA1,
+					  .overlay_dir = scene->overlay,
+					  .inspect = true,
+					  .boot_id_path = scene->boot };
+	struct worktree *tree;
+	int count = 0;
+
+	assert_int_equal(worktree_open(&tree, &config, NULL), 0);
+	assert_int_equal(worktree_verify(tree, count_finding, &count), 0);
+	worktree_close(tree);
+	return count;
+}
+
+/* The places of a folder and of a file of the base are lost from the journal, and known
+ * from the table and the tree: nothing else is lost, and the journal has them again. */
+static void test_place_damaged(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_init(&scene);
+	uint64_t made = make(&scene, at(&scene, "sub"), "made-in-sub", S_IFREG | 0600);
+
+	write_at(&scene, made, 0, "contents");
+	write_at(&scene, at(&scene, "sub/inner"), 0, "I");
+	scene_close(&scene);
+	assert_int_equal(findings(&scene), 0);
+	harm_journal(&scene, "sub", 1);
+	harm_journal(&scene, "inner", 1);
+	assert_true(findings(&scene) > 0);
+	scene_open(&scene);
+	assert_int_equal(stats_of(&scene).recovery.damaged_frames, 2);
+	expect_text(&scene, at(&scene, "sub/made-in-sub"), "contents");
+	expect_text(&scene, at(&scene, "sub/inner"), "Inside");
+	scene_close(&scene);
+	assert_int_equal(findings(&scene), 0);
+	scene_open(&scene);
+	scene_release(&scene);
+}
+
 /* Each frame of a rich overlay in turn: it opens, and can be written to and opened again. */
 static void test_any_frame_damaged(void **state)
 {
@@ -525,6 +575,7 @@ int main(void)
 		cmocka_unit_test(test_another_base),
 		cmocka_unit_test(test_discarded_and_written_anew),
 		cmocka_unit_test(test_damage_costs_itself),
+		cmocka_unit_test(test_place_damaged),
 		cmocka_unit_test(test_any_frame_damaged),
 	};
 
