@@ -2,6 +2,7 @@
 #include "cli/fetch_now.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "base/map.h"
@@ -11,7 +12,8 @@
 
 struct waiter {
 	struct fetch_wait wait;
-	struct cancel done; /* set by the fetcher; of a cancel, because it can be polled */
+	struct cancel done;   /* set by the fetcher; of a cancel, because it can be polled */
+	pthread_mutex_t lock; /* held until the fetcher has let go of the waiter */
 	int result;
 };
 
@@ -19,12 +21,13 @@ static void on_done(struct fetch_wait *wait, int result)
 {
 	struct waiter *waiter = MAP_ENTRY(wait, struct waiter, wait);
 
+	pthread_mutex_lock(&waiter->lock);
 	waiter->result = result == ERR_NOT_FOUND ? -EIO : result;
 	cancel_set(&waiter->done);
+	pthread_mutex_unlock(&waiter->lock);
 }
 
-/* Waits for the first of the three. The descriptor tells that the fetcher has let go of the
- * waiter: the flag in it is set a moment earlier. */
+/* Waits for the first of the three. */
 static int await(struct waiter *waiter, const struct cancel *cancel, int timeout_ms)
 {
 	struct pollfd fds[2] = {
@@ -45,7 +48,7 @@ static int await(struct waiter *waiter, const struct cancel *cancel, int timeout
 
 static int fetch_one(const struct fetch_now *now, const struct want *want)
 {
-	struct waiter waiter = { .wait = { .done = on_done }, .result = 0 };
+	struct waiter waiter = { .wait = { .done = on_done }, .lock = PTHREAD_MUTEX_INITIALIZER };
 	int ret = cancel_init(&waiter.done);
 
 	if (ret < 0)
@@ -55,9 +58,12 @@ static int fetch_one(const struct fetch_now *now, const struct want *want)
 		ret = await(&waiter, now->cancel, (int)now->timeout_ms);
 		if (ret < 0 && !fetcher_cancel(now->fetcher, &waiter.wait))
 			ret = await(&waiter, NULL, -1); /* it is about to be told */
+		pthread_mutex_lock(&waiter.lock);
 		if (ret == 0)
 			ret = waiter.result;
+		pthread_mutex_unlock(&waiter.lock);
 	}
+	pthread_mutex_destroy(&waiter.lock);
 	cancel_release(&waiter.done);
 	return ret;
 }
