@@ -162,21 +162,24 @@ struct found {
 	uint64_t lsn, unique, synced;
 };
 
-static bool frame_at(const struct scan *scan, size_t at, struct found *out)
+/* A whole frame at scan->at, which is moved behind it. */
+static bool frame_here(struct scan *scan, struct found *out)
 {
-	struct cursor cur = cursor_of(scan->data + at, scan->len - at);
+	size_t left = scan->len - scan->at;
+	struct cursor cur = cursor_of(scan->data + scan->at, left);
 	uint64_t mark;
 	uint32_t crc, len;
 
 	if (!cursor_le64(&cur, &mark) || mark != scan->segment->mark || !cursor_le32(&cur, &crc) ||
 	    !cursor_le32(&cur, &len) || len < JOURNAL_HEAD_LEN || len > JOURNAL_FRAME_MAX ||
-	    len > scan->len - at || crc32_of(0, scan->data + at + 12, len - 12) != crc)
+	    len > left || crc32_of(0, scan->data + scan->at + 12, len - 12) != crc)
 		return false;
 	if (!cursor_le64(&cur, &out->lsn) || !cursor_le64(&cur, &out->unique) ||
 	    !cursor_le64(&cur, &out->synced))
 		return false;
-	out->offset = at;
+	out->offset = scan->at;
 	out->len = len;
+	scan->at += (size_t)frame_room(len);
 	return true;
 }
 
@@ -186,6 +189,8 @@ static bool scan_next(struct scan *scan, struct found *out)
 {
 	uint8_t mark[8];
 
+	if (scan->at < scan->len && frame_here(scan, out)) /* where it is, nearly always */
+		return true;
 	put_le64(mark, scan->segment->mark);
 	while (scan->at + JOURNAL_HEAD_LEN <= scan->len) {
 		const uint8_t *hit = memmem(scan->data + scan->at, scan->len - scan->at, mark,
@@ -194,10 +199,8 @@ static bool scan_next(struct scan *scan, struct found *out)
 		if (hit == NULL)
 			return false;
 		scan->at = (size_t)(hit - scan->data);
-		if (scan->at % 8 == 0 && frame_at(scan, scan->at, out)) {
-			scan->at += (size_t)frame_room(out->len);
+		if (scan->at % 8 == 0 && frame_here(scan, out))
 			return true;
-		}
 		scan->at = scan->at / 8 * 8 + 8;
 	}
 	return false;
