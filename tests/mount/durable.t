@@ -28,15 +28,17 @@ overlay=$(mount_status lasting overlay.folder)
 all_synced() {
 	[ "$(status_of unsynced_records)" = 0 ] && [ "$(status_of unsynced_files)" = 0 ]
 }
+written_not_synced() { # on a slow machine a sync may be quicker than the two questions
+	stream_bytes 200000 >"$top/large$round"
+	stream_bytes 100 >>"$top/src/part01/sub1/file0001.c"
+	[ "$(status_of unsynced_records)" -gt 0 ] && [ "$(status_of unsynced_files)" -gt 0 ]
+}
 for round in 1 2; do
 	echo "small $round" >"$top/small$round"
-	stream_bytes 200000 >"$top/large$round"
 	mkdir "$top/folder$round"
 	mv "$top/src/part00/sub0/file0000.c" "$top/folder$round/" 2>/dev/null ||
 		rm -f "$top"/folder*/file0000.c
-	stream_bytes 100 >>"$top/src/part01/sub1/file0001.c"
-	is "$round: written, and not yet synced" "$(($(status_of unsynced_records) > 0)) $(
-		status_of unsynced_files)" '1 1'
+	ok "$round: written, and not yet synced" wait_for 10 written_not_synced
 	sleep 4.5
 	ok "$round: before five seconds are over it is on the disk" all_synced
 done
