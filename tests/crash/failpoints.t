@@ -72,7 +72,7 @@ live_and_die() {
 # What is passed on the way up only: over a data file that no record names yet, then
 # over a segment without a record.
 come_up_and_die() {
-	mount_armed contents.file.filled=kill || return 2
+	mount_armed contents.file.begun=kill || return 2
 	churn large >"$T/out/large" 2>&1 || return 2
 	mount_armed "$1" || return 0
 	dies 1 && return 0
