@@ -135,6 +135,22 @@ static int write_log(struct worktree *tree, const struct worktree_request *reque
 	return append_write(tree, request, local, meta, write, replaces);
 }
 
+/* What a change of a data file needs, all of it before the file is touched: once it is,
+ * the record must not fail. */
+static int begin_file(struct worktree *tree, struct local *local, const struct meta *meta,
+		      struct buf *frame, struct datafile **file)
+{
+	int rc = journal_room(tree->journal, META_FRAME_ROOM);
+
+	if (rc == 0)
+		rc = frame_begin(frame);
+	if (rc == 0)
+		rc = contents_datafile(tree, local, meta, file);
+	if (rc == 0)
+		contents_set_unsynced(tree, local, true);
+	return rc;
+}
+
 static int write_file(struct worktree *tree, const struct worktree_request *request,
 		      struct local *local, struct meta *meta, const struct worktree_write *write)
 {
@@ -142,15 +158,10 @@ static int write_file(struct worktree *tree, const struct worktree_request *requ
 	uint64_t size = meta->size;
 	AUTO_BUF struct buf frame = BUF_INIT;
 	struct datafile *file;
-	int rc = journal_room(tree->journal, META_FRAME_ROOM);
+	int rc = begin_file(tree, local, meta, &frame, &file);
 
-	if (rc == 0)
-		rc = frame_begin(&frame);
-	if (rc == 0)
-		rc = contents_datafile(tree, local, meta, &file);
 	if (rc < 0)
 		return rc;
-	contents_set_unsynced(tree, local, true);
 	rc = FAILPOINT_ERR("contents.file.write");
 	if (rc == 0)
 		rc = io_pwrite(file->fd, write->data, write->len, write->offset);
@@ -158,7 +169,7 @@ static int write_file(struct worktree *tree, const struct worktree_request *requ
 	if (end > meta->size)
 		meta->size = end;
 	if (rc == 0)
-		rc = contents_record_in(tree, request, local, meta, &frame);
+		rc = contents_record_in(tree, request, local, meta, &frame, JOURNAL_FREES);
 	if (rc < 0 && end > size && io_truncate(file->fd, size) < 0)
 		rc = overlay_fail(tree, rc); /* bytes behind the end could come to light */
 	datafile_put(tree->files, file);
@@ -262,15 +273,10 @@ static int allocate_file(struct worktree *tree, const struct worktree_request *r
 	uint64_t end = range->offset + range->len;
 	AUTO_BUF struct buf frame = BUF_INIT;
 	struct datafile *file;
-	int rc = journal_room(tree->journal, META_FRAME_ROOM);
+	int rc = begin_file(tree, local, meta, &frame, &file);
 
-	if (rc == 0)
-		rc = frame_begin(&frame);
-	if (rc == 0)
-		rc = contents_datafile(tree, local, meta, &file);
 	if (rc < 0)
 		return rc;
-	contents_set_unsynced(tree, local, true);
 	rc = io_fallocate(file->fd, range->mode, range->offset, range->len);
 	datafile_put(tree->files, file);
 	local->version++;
@@ -278,7 +284,7 @@ static int allocate_file(struct worktree *tree, const struct worktree_request *r
 		return rc;
 	if ((range->mode & FALLOC_FL_KEEP_SIZE) == 0 && end > meta->size)
 		meta->size = end;
-	return contents_record_in(tree, request, local, meta, &frame);
+	return contents_record_in(tree, request, local, meta, &frame, JOURNAL_FREES);
 }
 
 static int allocate_locked(struct worktree *tree, const struct worktree_request *request,

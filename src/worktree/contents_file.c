@@ -87,13 +87,14 @@ void contents_apply(struct worktree *tree, struct local *local, const struct met
 }
 
 int contents_record_in(struct worktree *tree, const struct worktree_request *request,
-		       struct local *local, const struct meta *meta, struct buf *frame)
+		       struct local *local, const struct meta *meta, struct buf *frame,
+		       enum journal_need need)
 {
 	struct journal_place place;
 	int rc = item_meta(frame, local->node->id, meta);
 
 	if (rc == 0)
-		rc = frame_append(tree, request, frame, JOURNAL_FREES, &place);
+		rc = frame_append(tree, request, frame, need, &place);
 	if (rc == 0)
 		contents_apply(tree, local, meta, &place);
 	return rc;
@@ -103,16 +104,9 @@ int contents_record(struct worktree *tree, const struct worktree_request *reques
 		    struct local *local, const struct meta *meta, enum journal_need need)
 {
 	AUTO_BUF struct buf frame = BUF_INIT;
-	struct journal_place place;
 	int rc = frame_begin(&frame);
 
-	if (rc == 0)
-		rc = item_meta(&frame, local->node->id, meta);
-	if (rc == 0)
-		rc = frame_append(tree, request, &frame, need, &place);
-	if (rc == 0)
-		contents_apply(tree, local, meta, &place);
-	return rc;
+	return rc == 0 ? contents_record_in(tree, request, local, meta, &frame, need) : rc;
 }
 
 /* --- into a data file --- */

@@ -194,11 +194,11 @@ void contents_apply(struct worktree *tree, struct local *local, const struct met
 int contents_record(struct worktree *tree, const struct worktree_request *request,
 		    struct local *local, const struct meta *meta, enum journal_need need)
 	__attribute__((warn_unused_result));
-/* The same of what has happened to the data file already, with a frame that was begun
- * before: memory that runs out is to be found out in time. */
+/* The same with a frame that was begun before. For what has happened to the data file
+ * already: memory that runs out is to be found out in time. */
 int contents_record_in(struct worktree *tree, const struct worktree_request *request,
-		       struct local *local, const struct meta *meta, struct buf *frame)
-	__attribute__((warn_unused_result));
+		       struct local *local, const struct meta *meta, struct buf *frame,
+		       enum journal_need need) __attribute__((warn_unused_result));
 /* All bytes of a file in the journal, at most CONTENTS_LOG_MAX, into `data`. */
 int contents_read_log(struct worktree *tree, const struct local *local, uint64_t offset,
 		      uint8_t *data, size_t len) __attribute__((warn_unused_result));
