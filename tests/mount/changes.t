@@ -33,8 +33,8 @@ ok 'a repository is made' make_base
 server_start full
 url=$(server_url full)/base.git
 repo=$T/repos/base.git
-mnt=$T/mnt/work
-ok 'mounts' mount_repo work "$url" --writable
+mnt=$T/mnt/desk
+ok 'mounts' mount_repo desk "$url" --writable
 
 changes() {
 	git_fs status --json "$mnt" >"$T/out/status.json"
@@ -70,7 +70,7 @@ scenario() {
 		is "$1: and makes the same tree" "$(git -C "$T/applied" write-tree)" \
 			"$(git -C "$T/clone" write-tree)"
 	fi
-	ok "$1: a remount" eval 'mount_stop work && mount_repo work "$url" --writable'
+	ok "$1: a remount" eval 'mount_stop desk && mount_repo desk "$url" --writable'
 	changes
 	ok "$1: lists the same" \
 		python3 "$TAP_LIB/../tools/compare-changes.py" "$T/out/status.json" "$T/clone"
@@ -224,9 +224,9 @@ git config --global fs.maxFileSize 50k
 git config --global core.excludesFile '~/excludes'
 git config --global fs.localOnly '*.private #x'
 echo '*.everywhere' >"$HOME/excludes"
-ok 'mounts with settings' mount_repo work "$url" --writable
+ok 'mounts with settings' mount_repo desk "$url" --writable
 touch "$mnt/a.private" "$mnt/#x" "$mnt/b.everywhere" "$mnt/c.own" "$mnt/d~"
-echo '*.own' >"$(mount_status work overlay.folder)/exclude"
+echo '*.own' >"$(mount_status desk overlay.folder)/exclude"
 ok 'a file over fs.maxFileSize is held, and rules of all three places hold' told \
 	'paths["large"]["kind"] == "held" and it["bytes_pending"] == 0 and it["added"] == 1 and
 	paths["d~"]["kind"] == "added" and it["ignored"] == 4'
@@ -235,7 +235,7 @@ ok 'all goes back' git_fs discard --all "$mnt"
 git config --global --unset fs.maxFileSize
 git config --global --unset core.excludesFile
 git config --global --unset fs.localOnly
-ok 'mounts without them' eval 'mount_stop work && mount_repo work "$url" --writable'
+ok 'mounts without them' eval 'mount_stop desk && mount_repo desk "$url" --writable'
 # What was written to is not what differs.
 cp "$mnt/src/a.c" "$T/out/a.c"
 cat "$T/out/a.c" >"$mnt/src/a.c"

@@ -96,55 +96,55 @@ ok 'what was taken back is not shown' eval 'git_fs discard --all "$T/mnt/elsewhe
 ok 'unless the state is elsewhere' json 'git_fs list --json --state-dir "$T/none"' 'it == []'
 
 # --- the remote moves ---
-ok 'mounts' mount_repo work "$url" --writable
-echo mine >"$T/mnt/work/$file"
-ok 'unmounts' mount_stop work
+ok 'mounts' mount_repo desk "$url" --writable
+echo mine >"$T/mnt/desk/$file"
+ok 'unmounts' mount_stop desk
 git clone -q "$repo" "$T/clone"
 (cd "$T/clone" && echo theirs >"$file" && echo theirs >"$second" && echo more >theirs && git add -A &&
 	git -c user.name=a -c user.email=b commit -qm second && git push -q origin HEAD)
 second_commit=$(git -C "$repo" rev-parse HEAD)
-ok 'mounts again' mount_repo work "$url" --writable
-is 'it is on the commit that the changes are over' "$(mount_status work commit)" "$first_commit"
-is 'and knows the one of the remote' "$(mount_status work overlay.remote_commit)" "$second_commit"
-like 'status says so' "$(git_fs status "$T/mnt/work")" "over an older commit.*$second_commit"
-is 'the change is there' "$(cat "$T/mnt/work/$file")" mine
-not_ok 'what the remote has since is not' test -e "$T/mnt/work/theirs"
-is 'what was read is of that commit' "$(cat "$T/mnt/work/$second")" "$(git -C "$repo" show "$first_commit:$second")"
-like 'diff is against that commit' "$(git_fs diff "$T/mnt/work")" '\+mine'
+ok 'mounts again' mount_repo desk "$url" --writable
+is 'it is on the commit that the changes are over' "$(mount_status desk commit)" "$first_commit"
+is 'and knows the one of the remote' "$(mount_status desk overlay.remote_commit)" "$second_commit"
+like 'status says so' "$(git_fs status "$T/mnt/desk")" "over an older commit.*$second_commit"
+is 'the change is there' "$(cat "$T/mnt/desk/$file")" mine
+not_ok 'what the remote has since is not' test -e "$T/mnt/desk/theirs"
+is 'what was read is of that commit' "$(cat "$T/mnt/desk/$second")" "$(git -C "$repo" show "$first_commit:$second")"
+like 'diff is against that commit' "$(git_fs diff "$T/mnt/desk")" '\+mine'
 ok 'another overlay begins with the new one' mount_repo fresh "$url" --writable --overlay fresh
 is 'commit' "$(mount_status fresh commit)" "$second_commit"
 ok 'one without changes' mount_stop fresh
-ok 'is on the remote'"'"'s commit when it is mounted again' eval 'git_fs discard --all "$T/mnt/work" &&
-	mount_stop work && mount_repo work "$url" --writable &&
-	[ "$(mount_status work commit)" = "$second_commit" ]'
+ok 'is on the remote'"'"'s commit when it is mounted again' eval 'git_fs discard --all "$T/mnt/desk" &&
+	mount_stop desk && mount_repo desk "$url" --writable &&
+	[ "$(mount_status desk commit)" = "$second_commit" ]'
 
-is 'and has its files' "$(cat "$T/mnt/work/$file" "$T/mnt/work/$second")" 'theirs
+is 'and has its files' "$(cat "$T/mnt/desk/$file" "$T/mnt/desk/$second")" 'theirs
 theirs'
-same_tree 'and is that commit' "$T/mnt/work" "$repo" "$second_commit"
+same_tree 'and is that commit' "$T/mnt/desk" "$repo" "$second_commit"
 
 # --- the cache is not needed ---
-mv "$T/mnt/work/$file" "$T/mnt/work/moved"
-echo 'to be damaged' >"$T/mnt/work/new"
-head -c 200000 /dev/urandom >"$T/mnt/work/large"
-large=$(sha256sum <"$T/mnt/work/large")
-git_fs diff "$T/mnt/work" >"$T/out/before.diff"
-ok 'unmounts' mount_stop work
+mv "$T/mnt/desk/$file" "$T/mnt/desk/moved"
+echo 'to be damaged' >"$T/mnt/desk/new"
+head -c 200000 /dev/urandom >"$T/mnt/desk/large"
+large=$(sha256sum <"$T/mnt/desk/large")
+git_fs diff "$T/mnt/desk" >"$T/out/before.diff"
+ok 'unmounts' mount_stop desk
 rm -rf "$XDG_CACHE_HOME/git-fs"
 ok 'list needs no cache' json 'git_fs list --json' \
 	'[m["changes"] for m in it if m["overlay"] == "default"] == [3]'
-ok 'mounts without its cache' mount_repo work "$url" --writable
-is 'a new file is there' "$(cat "$T/mnt/work/new")" 'to be damaged'
-is 'a large one' "$(sha256sum <"$T/mnt/work/large")" "$large"
-is 'a moved one' "$(cat "$T/mnt/work/moved")" theirs
-git_fs diff "$T/mnt/work" >"$T/out/after.diff"
+ok 'mounts without its cache' mount_repo desk "$url" --writable
+is 'a new file is there' "$(cat "$T/mnt/desk/new")" 'to be damaged'
+is 'a large one' "$(sha256sum <"$T/mnt/desk/large")" "$large"
+is 'a moved one' "$(cat "$T/mnt/desk/moved")" theirs
+git_fs diff "$T/mnt/desk" >"$T/out/after.diff"
 ok 'diff tells the same' cmp "$T/out/before.diff" "$T/out/after.diff"
 
 # --- doctor ---
-is 'doctor asks a daemon' "$(git_fs doctor "$T/mnt/work")" "$url refs/heads/main (overlay default): healthy"
-ok 'a mounted one is not repaired' refused git_fs doctor --repair "$T/mnt/work"
-like 'and it says why' "$(words)" "the overlay default is mounted at $T/mnt/work; unmount that first"
-ok 'unmounts' mount_stop work
-is 'doctor knows where it was mounted' "$(git_fs doctor "$T/mnt/work")" \
+is 'doctor asks a daemon' "$(git_fs doctor "$T/mnt/desk")" "$url refs/heads/main (overlay default): healthy"
+ok 'a mounted one is not repaired' refused git_fs doctor --repair "$T/mnt/desk"
+like 'and it says why' "$(words)" "the overlay default is mounted at $T/mnt/desk; unmount that first"
+ok 'unmounts' mount_stop desk
+is 'doctor knows where it was mounted' "$(git_fs doctor "$T/mnt/desk")" \
 	"$url refs/heads/main (overlay default): healthy"
 is 'by the repository and a name' "$(git_fs doctor --overlay other.name-2 "$url")" \
 	"$url refs/heads/main (overlay other.name-2): healthy"
@@ -154,33 +154,33 @@ like 'is said' "$(words)" 'there is no such overlay'
 dir=$(overlay_dir default)
 cp -a "$dir" "$T/whole"
 damage "$dir" 'to be damaged'
-git_fs doctor "$T/mnt/work" >"$T/out/stdout" 2>"$T/out/words"
+git_fs doctor "$T/mnt/desk" >"$T/out/stdout" 2>"$T/out/words"
 is 'doctor finds damage: exit code' $? 1
 like 'doctor finds damage: words' "$(cat "$T/out/stdout")" 'overlay default.: the journal was damaged'
 like 'and says what to do' "$(cat "$T/out/words")" 'git-fs doctor --repair'
-git_fs doctor "$T/mnt/work" >"$T/out/again" 2>&1
+git_fs doctor "$T/mnt/desk" >"$T/out/again" 2>&1
 is 'looking changes nothing' "$(head -n 1 "$T/out/again")" "$(head -n 1 "$T/out/stdout")"
 cp -a "$dir" "$T/damaged"
-git_fs doctor --repair "$T/mnt/work" >"$T/out/stdout" 2>"$T/out/words"
+git_fs doctor --repair "$T/mnt/desk" >"$T/out/stdout" 2>"$T/out/words"
 is 'it is repaired: exit code' $? 0
 like 'it says what was lost' "$(cat "$T/out/stdout")" 'repaired: [0-9]+ records lost'
 aside=$(sed -n 's/^.*: moved aside: //p' "$T/out/stdout" | head -n 1)
 ok 'and where the damaged part is' test -s "$aside"
-is 'it is healthy then' "$(git_fs doctor "$T/mnt/work")" "$url refs/heads/main (overlay default): healthy"
-ok 'mounts' mount_repo work "$url" --writable
-is 'and shows what is left' "$(sha256sum <"$T/mnt/work/large")" "$large"
-ok 'nothing is wrong with it' git_fs status "$T/mnt/work"
-ok 'unmounts' mount_stop work
+is 'it is healthy then' "$(git_fs doctor "$T/mnt/desk")" "$url refs/heads/main (overlay default): healthy"
+ok 'mounts' mount_repo desk "$url" --writable
+is 'and shows what is left' "$(sha256sum <"$T/mnt/desk/large")" "$large"
+ok 'nothing is wrong with it' git_fs status "$T/mnt/desk"
+ok 'unmounts' mount_stop desk
 # A mount repairs as well, and says so.
 rm -rf "$dir" && cp -a "$T/damaged" "$dir"
-ok 'a damaged one mounts' mount_repo work "$url" --writable
-git_fs status "$T/mnt/work" >"$T/out/stdout" 2>"$T/out/words"
+ok 'a damaged one mounts' mount_repo desk "$url" --writable
+git_fs status "$T/mnt/desk" >"$T/out/stdout" 2>"$T/out/words"
 is 'status tells of the damage: exit code' $? 1
 like 'status tells of the damage: words' "$(tail -n 1 "$T/out/words")" "damaged when it was opened.*kept in $dir/journal"
-ok 'unmounts' mount_stop work
+ok 'unmounts' mount_stop desk
 rm -rf "$dir" && cp -a "$T/whole" "$dir"
-ok 'the whole one mounts' mount_repo work "$url" --writable
-is 'and has what it had' "$(cat "$T/mnt/work/new")" 'to be damaged'
+ok 'the whole one mounts' mount_repo desk "$url" --writable
+is 'and has what it had' "$(cat "$T/mnt/desk/new")" 'to be damaged'
 
 # --- where it may lie ---
 if [ "$(id -u)" -eq 0 ]; then
@@ -202,12 +202,12 @@ else
 fi
 
 # --- the daemon dies ---
-echo kept >"$T/mnt/work/kept"
-mount_kill work
+echo kept >"$T/mnt/desk/kept"
+mount_kill desk
 ok 'the overlay of a dead daemon is free' json 'git_fs list --json' \
 	'("dead", None) in [(m["state"], m["changes"]) for m in it] and
 	("unmounted", 4) in [(m["state"], m["changes"]) for m in it]'
-ok 'and mounts again' mount_repo work "$url" --writable
-is 'with what was acknowledged' "$(cat "$T/mnt/work/kept")" kept
+ok 'and mounts again' mount_repo desk "$url" --writable
+is 'with what was acknowledged' "$(cat "$T/mnt/desk/kept")" kept
 
 mount_end 'event=overlay_damaged|event=mount_failed'

@@ -18,9 +18,9 @@ mapfile -t SOURCES < <(git -C "$ORIGIN" ls-tree -r HEAD |
 	awk '$1 == "100644" && $4 ~ /\.[ch]$/ { print $4 }' | head -n 60)
 server_start full
 url=$(server_url full)/redis.git
-ok 'mounts' mount_repo work "$url" --writable
-mounted "$T/mnt/work" || exit 1
-work=$T/mnt/work plain=$T/plain
+ok 'mounts' mount_repo desk "$url" --writable
+mounted "$T/mnt/desk" || exit 1
+work=$T/mnt/desk plain=$T/plain
 git clone -q "$ORIGIN" "$plain" && rm -rf "$plain/.git"
 
 # What tar and rsync are given: kinds, modes, times, links, a sparse file.
@@ -92,15 +92,15 @@ within 'there is something to lose' "$(wc -l <"$T/before")" 3000 1000000
 unchanged() {
 	snapshot >"$T/after" && diff -U 0 "$T/before" "$T/after"
 }
-ok 'it unmounts' mount_stop work
-ok 'and mounts' mount_repo work "$url" --writable
+ok 'it unmounts' mount_stop desk
+ok 'and mounts' mount_repo desk "$url" --writable
 ok 'all is there' unchanged
 is 'git and sqlite3 are content' "$(judged 2>&1)" $'ok\nok\nok\nok'
 snapshot >"$T/before"
-ok 'the daemon is killed' mount_kill work
-ok 'it mounts over the dead one' mount_repo work "$url" --writable
+ok 'the daemon is killed' mount_kill desk
+ok 'it mounts over the dead one' mount_repo desk "$url" --writable
 ok 'all is there' unchanged
 is 'git and sqlite3 are content' "$(judged 2>&1)" $'ok\nok\nok\nok'
-is 'no request failed inside' "$(mount_status work requests.failed)" 0
+is 'no request failed inside' "$(mount_status desk requests.failed)" 0
 
 mount_end

@@ -64,9 +64,9 @@ else
 	git -C "$scratch/repo" add file
 	git -C "$scratch/repo" commit -q -m 'a file'
 	"$build/src/cli/git-fs" mount --writable --allow-other -o xattr "$scratch/repo" "$scratch/mnt"
-	mkdir -m 755 "$scratch/mnt/work"
+	mkdir -m 755 "$scratch/mnt/desk"
 	place=
-	work=$scratch/mnt/work
+	work=$scratch/mnt/desk
 fi
 cd "${work:-$place}"
 tests=()
