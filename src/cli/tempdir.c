@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/folder.h"
 #include "base/io.h"
 #include "base/threads.h"
 #include "cli/paths.h"
@@ -49,7 +50,7 @@ int tempdir_make(const struct mount_table *table, char out[PATH_MAX], struct err
 	return ret < 0 ? err_sys(err, -ret, "cannot make a temporary folder in %s", dir) : 0;
 }
 
-static int empty_folder(int dirfd, const char *name);
+static int empty_folder(int parent, const char *name);
 
 /* Removes what is called so, whatever it is. */
 static int remove_any(int dirfd, const char *name)
@@ -65,22 +66,17 @@ static int remove_any(int dirfd, const char *name)
 }
 
 /* As deep as git's own folders are. */
-static int empty_folder(int dirfd, const char *name)
+static int empty_folder(int parent, const char *name)
 {
-	int fd = io_open(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *dir;
 	struct dirent *entry;
-	int ret = 0;
+	int ret = folder_open(parent, name, &dir);
 
-	if (fd < 0)
-		return fd;
-	if (dir == NULL) {
-		io_close(&fd);
-		return -ENOMEM;
-	}
+	if (ret < 0)
+		return ret;
 	while (ret == 0 && (entry = readdir(dir)) != NULL) {
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			ret = remove_any(fd, entry->d_name);
+			ret = remove_any(dirfd(dir), entry->d_name);
 	}
 	closedir(dir);
 	return ret;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/folder.h"
 #include "base/io.h"
 
 #define NAME_DIGITS 16
@@ -55,19 +56,12 @@ static void close_dir(DIR **dir)
 
 int segment_each(int dirfd, segment_each_fn *each, void *arg)
 {
-	int fd = io_open(dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
 	__attribute__((cleanup(close_dir))) DIR *dir = NULL;
 	struct dirent *entry;
+	int opened = folder_open(dirfd, ".", &dir);
 
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (dir == NULL) {
-		int rc = -errno;
-
-		io_close(&fd);
-		return rc;
-	}
+	if (opened < 0)
+		return opened;
 	for (errno = 0; (entry = readdir(dir)) != NULL; errno = 0) {
 		uint64_t id = id_of_name(entry->d_name);
 		int rc = id != 0 ? each(arg, id) : 0;

@@ -16,6 +16,7 @@
 
 #include "base/array.h"
 #include "base/failpoint.h"
+#include "base/folder.h"
 #include "base/io.h"
 #include "base/threads.h"
 
@@ -267,15 +268,11 @@ int datafiles_remove_retired(struct datafiles *files, uint64_t lsn)
 int datafiles_sweep(struct datafiles *files, datafile_keep_fn *keep, void *arg,
 		    uint64_t *removed_out)
 {
-	int fd = io_open(files->dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	int rc = 0;
+	DIR *dir;
+	int rc = folder_open(files->dir_fd, ".", &dir);
 
-	if (dir == NULL) {
-		rc = fd < 0 ? fd : -errno;
-		io_close(&fd);
+	if (rc < 0)
 		return rc;
-	}
 	for (struct dirent *found; rc == 0 && (found = readdir(dir)) != NULL;) {
 		uint64_t id;
 		uint32_t number;

@@ -30,6 +30,7 @@
 
 #include "base/array.h"
 #include "base/failpoint.h"
+#include "base/folder.h"
 #include "base/io.h"
 #include "git/zstream.h"
 
@@ -526,15 +527,11 @@ static bool segment_number(const char *name, uint64_t *out)
 
 static int find_segments(struct journal *journal)
 {
-	int fd = io_open(journal->dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	int rc = 0;
+	DIR *dir;
+	int rc = folder_open(journal->dir_fd, ".", &dir);
 
-	if (dir == NULL) {
-		rc = fd < 0 ? fd : -errno;
-		io_close(&fd);
+	if (rc < 0)
 		return rc;
-	}
 	for (struct dirent *found; rc == 0 && (found = readdir(dir)) != NULL;) {
 		uint64_t number;
 
